@@ -1,0 +1,69 @@
+# Everything here sets itself up in .venv from requirements.lock. Needed beforehand: make, and Python 3.11 or later.
+
+SHELL := /bin/sh
+VENV := .venv
+READY := $(VENV)/.ready
+PYTHONS := $(or $(PYTHON),python3.13 python3.12 python3.11 python3)
+PACKAGES := schemas pipeline sinks agents ratestream
+PIP := $(VENV)/bin/python -m pip --quiet --disable-pip-version-check --no-input
+
+.PHONY: help demo test lint format lock clean
+.DELETE_ON_ERROR:
+
+help: ## list what make can do
+	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "make %-7s %s\n", $$1, $$2}' Makefile
+
+demo: $(READY) ## rate a month of real homes and show their statements
+	@$(VENV)/bin/ratestream demo $(ARGS)
+
+test: lint ## every check: lint, format, types, tests (ARGS='-k tier' chooses tests)
+	@echo '== pytest'
+	@$(VENV)/bin/python -m pytest -q $(ARGS)
+
+lint: $(READY) ## lint, format and types only
+	@echo '== ruff check'
+	@$(VENV)/bin/python -m ruff check --output-format concise .
+	@echo '== ruff format'
+	@$(VENV)/bin/python -m ruff format --check .
+	@echo '== mypy'
+	@$(VENV)/bin/python -m mypy
+
+format: $(READY) ## put the code into its one format
+	@$(VENV)/bin/python -m ruff check --fix-only .
+	@$(VENV)/bin/python -m ruff format .
+
+# Sets $$python. Each one is run to see whether it is usable: a name on the PATH may be a launcher with nothing behind it.
+define FIND_PYTHON
+for python in $(PYTHONS); do \
+	"$$python" -c 'import sys, venv, ensurepip; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && break; \
+	python=; \
+done; \
+if [ -z "$$python" ]; then \
+	echo 'No Python 3.11 or later that can make virtual environments among: $(PYTHONS).' >&2; \
+	echo 'Install one (Debian, Ubuntu: apt install python3 python3-venv), or name it: make PYTHON=/path/to/python3 ...' >&2; \
+	exit 1; \
+fi
+endef
+
+# A checkout that was moved or copied, or whose Python is gone, gets a new environment.
+ifneq ($(shell test -x $(VENV)/bin/python && cat $(READY) 2>/dev/null),$(shell pwd -P))
+.PHONY: $(READY)
+endif
+
+$(READY): requirements.lock pyproject.toml
+	@$(FIND_PYTHON); \
+	echo "== setting up $(VENV) with $$("$$python" --version); this happens once"; \
+	"$$python" -m venv --clear $(VENV)
+	@$(PIP) install --only-binary :all: --require-hashes -r requirements.lock
+	@$(PIP) install --no-build-isolation --no-deps --editable .
+	@pwd -P > $@
+
+lock: ## renew requirements.lock after a change of pyproject.toml (ARGS=--upgrade takes the newest versions)
+	@$(FIND_PYTHON); "$$python" -m venv --clear build/lock
+	@build/lock/bin/python -m pip install --quiet --disable-pip-version-check uv==0.13.9
+	@UV_CUSTOM_COMPILE_COMMAND='make lock' build/lock/bin/uv pip compile --quiet --universal --python-version 3.11 \
+		--fork-strategy fewest --all-extras --generate-hashes --output-file requirements.lock $(ARGS) pyproject.toml
+
+clean: ## remove the environment, builds and caches
+	@rm -rf $(VENV) build dist *.egg-info .mypy_cache .pytest_cache .ruff_cache .hypothesis
+	@find $(PACKAGES) tests -name __pycache__ -prune -exec rm -rf {} +
