@@ -1,0 +1,189 @@
+"""Acceptance: everything that one usage record changes, worked out whole before any of it is posted.
+
+A record is rated in steps: what it corrects is taken out of the totals, then its own pieces are put in. Each step is a
+charge. A step whose period has closed goes on the account's first open statement; one that comes too late, or that no
+stored amount could hold, refuses the whole record, and nothing has changed.
+"""
+
+from collections.abc import Sequence
+
+from msgspec import Struct
+
+from pipeline.adjusting import check_correction, seat_of
+from pipeline.entries import Entry, Posting
+from pipeline.intake import Refusal, amount_out_of_range, too_late
+from pipeline.ledger import LONG_AGO, AccountState, Ledger, Seat
+from pipeline.posting import Period
+from pipeline.rating import Rated, Shares, rate
+from schemas.charge import Charge, ChargeKind
+from schemas.digest import identity
+from schemas.fixed_point import fits
+from schemas.instants import SECOND_US
+from schemas.usage import UsageRecord
+
+
+class Piece(Struct, frozen=True, gc=False):
+    """The share of a record that falls to one seat."""
+
+    seat: Seat
+    start: int
+    end: int
+    shares: Shares
+
+
+class Step(Struct, frozen=True, gc=False):
+    """A piece put in (sign 1) or taken out (sign −1), and the charge that this makes on a statement."""
+
+    charge_id: str
+    piece: Piece
+    sign: int
+    corrects: str
+    rated: Rated
+    statement: Period
+
+
+class Acceptance:
+    """One record on its way into the ledger: `correct` and `put_in` plan its steps, `post` carries them out."""
+
+    __slots__ = ("_corrected", "_facts", "_key", "_ledger", "_name", "_state", "_steps", "_usage", "is_late")
+
+    def __init__(self, ledger: Ledger, state: AccountState, usage: UsageRecord, key: bytes, facts: bytes) -> None:
+        self._ledger = ledger
+        self._state = state
+        self._usage = usage
+        self._key = key
+        self._facts = facts
+        self._name = key.hex()
+        self._steps: list[Step] = []
+        self._corrected: tuple[bytes, Entry] | None = None
+        self.is_late = False
+
+    def correct(self) -> Refusal | None:
+        """Plan to take out what the record corrects, or say why that cannot be."""
+        usage = self._usage
+        target = identity(usage.tenant, usage.source, usage.corrects or "")
+        entry = self._ledger.find(target)
+        refusal = check_correction(usage, entry)
+        if refusal is not None:
+            return refusal
+        if entry is None:  # it has not come yet, and will be taken out when it does
+            self._corrected = (target, Entry(self._facts, usage.account, usage.meter, [], usage.id))
+            return None
+        self._corrected = (target, Entry(entry.usage_hash, entry.account, entry.meter, entry.postings, usage.id))
+        for posting in entry.postings:
+            seat = seat_of(self._state, usage.meter, posting)
+            piece = Piece(seat, posting.usage_start, posting.usage_end, posting.shares)
+            refusal = self._plan(piece, -1, posting.charge_id)
+            if refusal is not None:
+                return refusal
+        return None
+
+    def put_in(self, pieces: Sequence[Piece], awaited_by: Entry | None) -> Refusal | None:
+        """Plan to put the record's pieces in, and out again where a correction came before it; or say why not."""
+        for piece in pieces:
+            refusal = self._plan(piece, 1, "")
+            if refusal is not None:
+                return refusal
+        if awaited_by is not None:
+            for step in [step for step in self._steps if step.sign > 0]:
+                self._plan(step.piece, -1, step.charge_id)
+        return None
+
+    def post(self, end: int, received: int, awaited_by: Entry | None) -> list[Charge]:
+        """Carry the steps out and remember the record, which ends at `end`; the charges, in order."""
+        ledger, state, usage, facts = self._ledger, self._state, self._usage, self._facts
+        charges: list[Charge] = []
+        postings: list[Posting] = []
+        counted: list[Period] = []
+        for step in self._steps:
+            piece, statement = step.piece, step.statement
+            charges.append(self._post_step(step))
+            if statement not in counted:
+                counted.append(statement)
+                statement.count(facts, piece.start, piece.end)
+                if awaited_by is not None:
+                    statement.count(awaited_by.usage_hash, piece.start, piece.end)
+            if step.sign > 0:
+                terms, period = piece.seat.terms, piece.seat.period
+                postings.append(
+                    Posting(
+                        step.charge_id,
+                        terms.period_start,
+                        terms.tariff,
+                        terms.version,
+                        terms.start,
+                        piece.start,
+                        piece.end,
+                        piece.shares,
+                    )
+                )
+                if state.advance_to(usage.meter, min(end, piece.end), period, received):
+                    ledger.move(state)
+        corrected_by = awaited_by.corrected_by if awaited_by is not None else ""
+        ledger.remember(self._key, Entry(facts, usage.account, usage.meter, postings, corrected_by))
+        if self._corrected is not None:
+            ledger.remember(*self._corrected)
+        return charges
+
+    def _plan(self, piece: Piece, sign: int, corrects: str) -> Refusal | None:
+        """Rate one step on top of the steps before it."""
+        state, seat, steps = self._state, piece.seat, self._steps
+        terms, period, totals = seat.terms, seat.period, seat.totals
+        statement = period
+        if period.start < state.open_from:
+            self.is_late = True
+            statement = state.period(state.open_from)
+            if terms.period_end + terms.lateness < state.watermarks.get(terms.meter, LONG_AGO):
+                name = state.plan.calendar.name(terms.period_start)
+                return too_late(self._usage, name, terms.lateness // SECOND_US)
+        quantities, amount = totals.quantities, totals.amount
+        for step in steps:
+            if step.piece.seat.totals is totals:
+                quantities, amount = step.rated.quantities, amount + step.rated.amount
+        rated = rate(terms, quantities, piece.shares, sign)
+        if not (fits(amount + rated.amount) and fits(statement.running + rated.amount)):
+            return amount_out_of_range(self._usage)
+        charge_id = f"{self._name}-{len(steps)}" if steps else self._name
+        steps.append(Step(charge_id, piece, sign, corrects, rated, statement))
+        return None
+
+    def _post_step(self, step: Step) -> Charge:
+        usage, piece, rated, statement = self._usage, step.piece, step.rated, step.statement
+        terms, period, totals = piece.seat.terms, piece.seat.period, piece.seat.totals
+        if step.sign < 0:
+            kind = ChargeKind.REVERSAL
+        else:
+            kind = ChargeKind.USAGE if statement is period else ChargeKind.ADJUSTMENT
+        charge = Charge(
+            step.charge_id,
+            kind,
+            usage.tenant,
+            usage.account,
+            usage.source,
+            usage.id,
+            terms.meter,
+            terms.unit,
+            piece.start,
+            piece.end,
+            terms.period_start,
+            terms.period_end,
+            statement.start,
+            statement.end,
+            rated.used_before,
+            rated.quantity,
+            rated.parts,
+            rated.amount,
+            terms.currency,
+            terms.tariff,
+            terms.version,
+            statement.running + rated.amount,
+            step.corrects,
+        )
+        totals.quantities = rated.quantities
+        totals.amount += rated.amount
+        statement.post(charge)
+        if not period.touched:
+            self._ledger.touch(self._state, period)
+        if not statement.touched:
+            self._ledger.touch(self._state, statement)
+        return charge

@@ -1,0 +1,150 @@
+"""Entries: the stored form of a partition's state, as keys and values of a store that somebody else makes durable.
+
+Values are MessagePack arrays; numbers that may pass 64 bits travel as text. Keys:
+
+    d <16 bytes identity>                     → Entry: a usage record that was accepted, or a correction waiting for one
+    a [tenant, account]                       → AccountEntry: which periods are open, fees charged in advance
+    p [tenant, account] <8 bytes start>       → PeriodEntry: a billing period's totals and what was stated of it
+"""
+
+from collections.abc import Sequence
+from typing import Protocol
+
+from msgspec import Struct
+from msgspec.msgpack import Decoder, Encoder
+
+Key = bytes
+LAYOUT = 1
+"""Version of these forms. Whoever opens a store refuses one with another number."""
+
+
+class Store(Protocol):
+    """Where a partition's state is read from."""
+
+    def get(self, key: Key) -> bytes | None:
+        """The value, or None."""
+
+    def get_many(self, keys: Sequence[Key]) -> Sequence[bytes | None]:
+        """The values of the keys, in their order."""
+
+
+class Posting(Struct, frozen=True, array_like=True, gc=False):
+    """What a record added to one total: the share of each time band, under the terms that begin at `start`."""
+
+    charge_id: str
+    period_start: int
+    tariff: str
+    version: str
+    start: int
+    usage_start: int
+    usage_end: int
+    shares: list[tuple[int, int]]
+
+
+class Entry(Struct, frozen=True, array_like=True, gc=False):
+    """An accepted usage record, or the place of one that a correction came before: then the hash is the correction's.
+
+    `corrected_by` is the id of the record that voided or replaced it, "" while it counts.
+    """
+
+    usage_hash: bytes
+    account: str
+    meter: str
+    postings: list[Posting]
+    corrected_by: str = ""
+
+    @property
+    def is_awaited(self) -> bool:
+        """Whether the record itself has not come yet."""
+        return bool(self.corrected_by) and not self.postings
+
+
+class FeeEntry(Struct, frozen=True, array_like=True, gc=False):
+    """A recurring fee as charged on a statement, for the billing period that it is about."""
+
+    tariff: str
+    version: str
+    name: str
+    period_start: int
+    period_end: int
+    unit_price: str
+    quantity: str
+    unit: str
+    exact: str
+
+
+class Stated(Struct, frozen=True, array_like=True, gc=False):
+    """What the customer has been told of a closed period so far, adjustments included."""
+
+    net: str
+    taxes: list[tuple[str, str, str, str, str, str]]
+
+
+class TotalsEntry(Struct, frozen=True, array_like=True, gc=False):
+    """One meter under one tariff version in `[start, end)`: quantity per band, and the sum of its charges."""
+
+    meter: str
+    tariff: str
+    version: str
+    start: int
+    end: int
+    quantities: list[str]
+    amount: str
+
+
+class PeriodEntry(Struct, array_like=True, gc=False):
+    """One billing period of one account.
+
+    `totals` is the usage *of* the period; `running` to `last` sum up what its *statement* carries, late usage of
+    earlier periods included; `adjusted` holds the exact sum of those late charges per earlier period. `appended` is
+    when its last record arrived.
+    """
+
+    totals: list[TotalsEntry]
+    running: str
+    usage_records: int
+    charges: int
+    usage_digest: bytes
+    charges_digest: bytes
+    first: int | None
+    last: int | None
+    watermarks: dict[str, int]
+    adjusted: list[tuple[int, str]]
+    fees: list[FeeEntry]
+    true_ups: list[tuple[str, str, str]]
+    stated: Stated | None
+    appended: int
+
+
+class AccountEntry(Struct, array_like=True, gc=False):
+    """One account: where its open periods begin, which of those hold state, and what was charged in advance.
+
+    `watermarks` are of closed periods; those of open ones are in their periods. `advance` are the fees charged for
+    periods that are not closed: tariff, version, name, start of the period, exact amount.
+    """
+
+    open_from: int
+    periods: list[int]
+    watermarks: dict[str, int]
+    advance: list[tuple[str, str, str, int, str]]
+
+
+pack = Encoder().encode
+unpack_entry = Decoder(Entry).decode
+unpack_account = Decoder(AccountEntry).decode
+unpack_period = Decoder(PeriodEntry).decode
+
+
+def entry_key(identity: bytes) -> Key:
+    """Where the usage record of this identity is kept."""
+    return b"d" + identity
+
+
+def account_key(tenant: str, account: str) -> Key:
+    """Where the account is kept."""
+    return b"a" + pack((tenant, account))
+
+
+def period_key(tenant: str, account: str, start: int) -> Key:
+    """Where the account's period that begins at `start` is kept; an account's periods follow each other."""
+    return b"p" + pack((tenant, account)) + (start + (1 << 63)).to_bytes(8, "big")

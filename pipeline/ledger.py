@@ -1,0 +1,260 @@
+"""Ledger: a partition's accounts in memory, read from a store when first needed and written back as changes.
+
+The pipeline works on the objects here; `changes` gives what they have become, for whoever drives the pipeline to
+commit together with the charges that caused it. The same calls give the same changes, whatever was in memory before.
+"""
+
+from collections.abc import Iterable
+
+from msgspec import Struct
+
+from pipeline.entries import (
+    AccountEntry,
+    Entry,
+    Key,
+    Store,
+    account_key,
+    entry_key,
+    pack,
+    period_key,
+    unpack_account,
+    unpack_entry,
+    unpack_period,
+)
+from pipeline.posting import Period, Totals
+from pipeline.terms import FOREVER, AccountPlan, Plans, Terms
+from schemas.instants import SECOND_US
+
+LONG_AGO = -FOREVER
+
+
+class Seat(Struct, frozen=True, gc=False):
+    """Where a meter's usage goes while its terms hold."""
+
+    terms: Terms
+    period: Period
+    totals: Totals
+
+
+class AccountState:
+    """One account: its plan, its periods and how far its meters have come.
+
+    `current` remembers where the last record of each meter went, since records follow each other in time.
+    `awaited` says which instant each meter has to pass before the first open period can close.
+    """
+
+    def __init__(self, plans: Plans, plan: AccountPlan, entry: AccountEntry | None, store: Store) -> None:
+        self.plan = plan
+        self.tenant = plan.account.tenant
+        self.account = plan.account.account
+        self.periods: dict[int, Period] = {}
+        self.watermarks: dict[str, int] = {}
+        self.advance: dict[tuple[str, str, str, int], int] = {}
+        self.current: dict[str, Seat] = {}
+        self._plans = plans
+        self._store = store
+        if entry is None:
+            self.open_from = plan.calendar.period(plan.assignments[0].start)[0] if plan.assignments else FOREVER
+        else:
+            self.open_from = entry.open_from
+            self.watermarks.update(entry.watermarks)
+            self.advance.update({(t, v, name, start): int(exact) for t, v, name, start, exact in entry.advance})
+            for start in entry.periods:
+                for meter, mark in self.period(start).watermarks.items():
+                    self.watermarks[meter] = max(mark, self.watermarks.get(meter, LONG_AGO))
+        self.await_next()
+
+    def period(self, us: int) -> Period:
+        """The account's period that holds the instant, as stored or empty."""
+        start, end = self.plan.calendar.period(us)
+        period = self.periods.get(start)
+        if period is None:
+            period = self.periods[start] = self._load(start, end)
+        return period
+
+    def seat(self, meter: str, at: int) -> Seat | None:
+        """Where usage of the meter at the instant goes; None where no tariff is in force."""
+        seat = self.current.get(meter)
+        if seat is None or not seat.terms.start <= at < seat.terms.end:
+            terms = self._plans.terms(self.plan, meter, at)
+            if terms is None:
+                return None
+            period = self.period(at)
+            seat = self.current[meter] = Seat(terms, period, period.totals_of(terms))
+        return seat
+
+    def advance_to(self, meter: str, end: int, period: Period, received: int) -> bool:
+        """Note how far a meter has come, by usage of the period; whether the account's own entry has to say so."""
+        period.appended = max(period.appended, received)
+        if end <= self.watermarks.get(meter, LONG_AGO):
+            return False
+        self.watermarks[meter] = end
+        if period.start < self.open_from:
+            return True
+        period.watermarks[meter] = end
+        return False
+
+    def await_next(self) -> None:
+        """Work out what the first open period waits for: each meter priced in it, to its end and the tariff's grace."""
+        self.awaited: dict[str, int] = {}
+        if self.open_from == FOREVER:
+            return
+        start, end = self.plan.calendar.period(self.open_from)
+        for entry in self.plan.within(start, end):
+            until = entry.end if entry.end < end else end + entry.tariff.closing.grace_s * SECOND_US
+            for meter in entry.tariff.meters:
+                self.awaited[meter] = max(until, self.awaited.get(meter, LONG_AGO))
+
+    def is_complete(self) -> bool:
+        """Whether every meter that the first open period waits for has passed it."""
+        marks = self.watermarks
+        return bool(self.awaited) and all(marks.get(meter, LONG_AGO) >= need for meter, need in self.awaited.items())
+
+    def silent_after(self) -> int | None:
+        """The instant from which the first open period need not wait any longer; None where there is none to close."""
+        if self.open_from == FOREVER:
+            return None
+        start, end = self.plan.calendar.period(self.open_from)
+        silences = [
+            (end + entry.tariff.closing.grace_s * SECOND_US, entry.tariff.closing.silence_s * SECOND_US)
+            for entry in self.plan.within(start, end)
+        ]
+        if silences:
+            appended = max((period.appended for period in self.periods.values()), default=0)
+            return max(max(ended, appended) + silence for ended, silence in silences)
+        has_more = any(entry.start >= end for entry in self.plan.assignments)
+        return end if has_more or any(begin >= start for begin in self.periods) else None
+
+    def drop(self, period: Period) -> None:
+        """Let go of a period that is stored and closed."""
+        self.periods.pop(period.start, None)
+        for meter in [meter for meter, seat in self.current.items() if seat.period is period]:
+            del self.current[meter]
+
+    def entry(self) -> AccountEntry:
+        """The stored form."""
+        return AccountEntry(
+            open_from=self.open_from,
+            periods=sorted(start for start in self.periods if start >= self.open_from),
+            watermarks=self.watermarks,
+            advance=[(*key, str(exact)) for key, exact in self.advance.items()],
+        )
+
+    def _load(self, start: int, end: int) -> Period:
+        stored = self._store.get(period_key(self.tenant, self.account, start))
+        if stored is None:
+            return Period(start, end)
+        entry = unpack_period(stored)
+        period = Period(
+            start=start,
+            end=end,
+            stored=True,
+            running=int(entry.running),
+            usage_records=entry.usage_records,
+            charges=entry.charges,
+            usage_digest=int.from_bytes(entry.usage_digest, "big"),
+            charges_digest=int.from_bytes(entry.charges_digest, "big"),
+            first=entry.first,
+            last=entry.last,
+            watermarks=entry.watermarks,
+            adjusted={begin: int(exact) for begin, exact in entry.adjusted},
+            fees=entry.fees,
+            true_ups={(tariff, version): int(exact) for tariff, version, exact in entry.true_ups},
+            stated=entry.stated,
+            appended=entry.appended,
+        )
+        for row in entry.totals:
+            terms = self._plans.terms_under(self.plan, row.meter, row.tariff, row.version, (start, end), row.start)
+            if terms is None:
+                raise LostTermsError(self.account, row.meter, row.tariff, row.version, self.plan.calendar.name(start))
+            quantities = [int(quantity) for quantity in row.quantities]
+            period.totals[row.meter, row.tariff, row.version, row.start] = Totals(
+                terms, quantities, int(row.amount), row.end
+            )
+        return period
+
+
+class LostTermsError(Exception):
+    """The accounts or tariffs no longer hold a version under which usage was already rated."""
+
+    def __init__(self, account: str, meter: str, tariff: str, version: str, period: str) -> None:
+        super().__init__(
+            f"account {account}: usage of meter {meter!r} in {period} was rated under tariff {tariff} version "
+            f"{version}, which its list of tariffs no longer has in force there. Put the version and its dates back, or "
+            "end it with `until` at a later date."
+        )
+
+
+class Ledger:
+    """All accounts of a partition, and the identities of the usage records that it has accepted."""
+
+    def __init__(self, plans: Plans, store: Store) -> None:
+        self.plans = plans
+        self._store = store
+        self._accounts: dict[tuple[str, str], AccountState] = {}
+        self._entries: dict[bytes, Entry] = {}
+        self._touched: list[tuple[AccountState, Period]] = []
+        self._moved: dict[AccountState, None] = {}
+
+    def account(self, tenant: str, account: str) -> AccountState | None:
+        """The account; None where nobody declared it."""
+        state = self._accounts.get((tenant, account))
+        if state is None:
+            plan = self.plans.account(tenant, account)
+            if plan is None:
+                return None
+            stored = self._store.get(account_key(tenant, account))
+            entry = None if stored is None else unpack_account(stored)
+            state = self._accounts[tenant, account] = AccountState(self.plans, plan, entry, self._store)
+        return state
+
+    def stored_entries(self, identities: Iterable[bytes]) -> list[bytes | None]:
+        """The stored entries of many identities in one read; `entry_of` then makes sense of each."""
+        return list(self._store.get_many([entry_key(identity) for identity in identities]))
+
+    def entry_of(self, identity: bytes, stored: bytes | None) -> Entry | None:
+        """The entry of an identity as it is now, given what the store holds."""
+        entry = self._entries.get(identity)
+        if entry is None and stored is not None:
+            return unpack_entry(stored)
+        return entry
+
+    def find(self, identity: bytes) -> Entry | None:
+        """The entry of one identity."""
+        return self._entries.get(identity) or self.entry_of(identity, self._store.get(entry_key(identity)))
+
+    def remember(self, identity: bytes, entry: Entry) -> None:
+        """Set the entry of an identity."""
+        self._entries[identity] = entry
+
+    def touch(self, state: AccountState, period: Period) -> None:
+        """Say that the period has changed."""
+        if not period.touched:
+            period.touched = True
+            self._touched.append((state, period))
+            if not period.stored:
+                period.stored = True
+                self.move(state)
+
+    def move(self, state: AccountState) -> None:
+        """Say that the account itself has changed: a period was opened or closed."""
+        self._moved[state] = None
+
+    def changes(self) -> dict[Key, bytes]:
+        """What has changed since `committed`, as it is to be stored."""
+        changes = {entry_key(key): pack(entry) for key, entry in self._entries.items()}
+        for state, period in self._touched:
+            changes[period_key(state.tenant, state.account, period.start)] = pack(period.entry())
+        for state in self._moved:
+            changes[account_key(state.tenant, state.account)] = pack(state.entry())
+        return changes
+
+    def committed(self) -> None:
+        """The changes are stored now; closed periods leave the memory with them."""
+        for state, period in self._touched:
+            period.touched = False
+            if period.start < state.open_from:
+                state.drop(period)
+        self._touched.clear()
+        self._entries.clear()
+        self._moved.clear()

@@ -1,0 +1,102 @@
+"""Posting: a charge joins the totals of its billing period and the statement that will carry it.
+
+Two sums are kept apart. `Totals` belong to the period in which the usage happened: its price depends on them. A
+`Period` also sums what its statement carries, which includes late usage of earlier periods. After rating.py, before
+closing.py.
+"""
+
+from dataclasses import dataclass, field
+
+from pipeline.entries import FeeEntry, PeriodEntry, Stated, TotalsEntry
+from pipeline.terms import Terms
+from schemas.charge import Charge
+from schemas.digest import MODULUS, charge_hash
+
+
+@dataclass(eq=False, slots=True)
+class Totals:
+    """What one meter used under one tariff version in one period: the quantity per band, and its charges' sum.
+
+    `priced_until` is where the terms ended when the charges were made: an account that leaves early moves that end,
+    and closing.py then prices the totals again.
+    """
+
+    terms: Terms
+    quantities: list[int]
+    amount: int
+    priced_until: int
+
+
+@dataclass(eq=False, slots=True)
+class Period:
+    """One billing period of one account: the totals of its usage, and the sums of its statement.
+
+    `totals` by (meter, tariff, version, start of the terms), `true_ups` by (tariff, version), `adjusted` by
+    the start of the earlier period; all amounts exact. `stored` and `touched` are the ledger's own marks.
+    """
+
+    start: int
+    end: int
+    totals: dict[tuple[str, str, str, int], Totals] = field(default_factory=dict)
+    running: int = 0
+    usage_records: int = 0
+    charges: int = 0
+    usage_digest: int = 0
+    charges_digest: int = 0
+    first: int | None = None
+    last: int | None = None
+    watermarks: dict[str, int] = field(default_factory=dict)
+    adjusted: dict[int, int] = field(default_factory=dict)
+    fees: list[FeeEntry] = field(default_factory=list)
+    true_ups: dict[tuple[str, str], int] = field(default_factory=dict)
+    stated: Stated | None = None
+    appended: int = 0
+    stored: bool = False
+    touched: bool = False
+
+    def totals_of(self, terms: Terms) -> Totals:
+        """The totals under these terms, empty at first."""
+        key = (terms.meter, terms.tariff, terms.version, terms.start)
+        totals = self.totals.get(key)
+        if totals is None:
+            totals = self.totals[key] = Totals(terms, [0] * len(terms.prices.names), 0, terms.end)
+        return totals
+
+    def post(self, charge: Charge) -> None:
+        """Add a charge to the statement's sums."""
+        self.running += charge.amount
+        self.charges += 1
+        self.charges_digest = (self.charges_digest + charge_hash(charge)) % MODULUS
+        if charge.period_start < self.start:
+            self.adjusted[charge.period_start] = self.adjusted.get(charge.period_start, 0) + charge.amount
+
+    def count(self, usage_hash: bytes, start: int, end: int) -> None:
+        """Count a usage record whose charges this period's statement carries."""
+        self.usage_records += 1
+        self.usage_digest = (self.usage_digest + int.from_bytes(usage_hash, "big")) % MODULUS
+        if self.first is None or start < self.first:
+            self.first = start
+        if self.last is None or end > self.last:
+            self.last = end
+
+    def entry(self) -> PeriodEntry:
+        """The stored form."""
+        return PeriodEntry(
+            totals=[
+                TotalsEntry(*key, totals.priced_until, [str(q) for q in totals.quantities], str(totals.amount))
+                for key, totals in self.totals.items()
+            ],
+            running=str(self.running),
+            usage_records=self.usage_records,
+            charges=self.charges,
+            usage_digest=self.usage_digest.to_bytes(32, "big"),
+            charges_digest=self.charges_digest.to_bytes(32, "big"),
+            first=self.first,
+            last=self.last,
+            watermarks=self.watermarks,
+            adjusted=[(start, str(exact)) for start, exact in self.adjusted.items()],
+            fees=self.fees,
+            true_ups=[(tariff, version, str(exact)) for (tariff, version), exact in self.true_ups.items()],
+            stated=self.stated,
+            appended=self.appended,
+        )

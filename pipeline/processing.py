@@ -1,0 +1,155 @@
+"""Processing: usage records in, charges and statements out, one record after the other.
+
+Every result depends on the records and their order alone, never on how they were batched or on a clock: `received` is
+when the records arrived, as whoever took them in has written it down. For each record, in this order:
+  1. its account, times, terms and quantity are checked (intake.py);
+  2. a record that was accepted before is a duplicate; the same id with other facts is refused;
+  3. it is rated in pieces, all of them before any is posted (rating.py), and posted (posting.py);
+  4. the periods that its account has now passed are closed (closing.py).
+Nothing that is refused has changed anything.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+from pipeline.acceptance import Acceptance, Piece
+from pipeline.closing import close_next
+from pipeline.intake import (
+    FUTURE_TOLERANCE_US,
+    Refusal,
+    id_reused,
+    impossible_times,
+    measure,
+    no_terms,
+    unknown_account,
+)
+from pipeline.ledger import AccountState, Ledger, Seat
+from pipeline.rating import in_bands
+from pipeline.splitting import share_by_time
+from pipeline.terms import FOREVER
+from schemas.charge import Charge
+from schemas.digest import identity, usage_hash
+from schemas.instants import to_us
+from schemas.statement import Statement
+from schemas.usage import UsageRecord
+
+
+@dataclass
+class Outcome:
+    """What a run of records came to. `refusals` have the index of their record; `late` and `rounded` were accepted."""
+
+    charges: list[Charge] = field(default_factory=list)
+    statements: list[Statement] = field(default_factory=list)
+    refusals: list[tuple[int, Refusal]] = field(default_factory=list)
+    accepted: int = 0
+    duplicates: int = 0
+    late: int = 0
+    rounded: int = 0
+
+
+class Pipeline:
+    """The pipeline over one ledger. `closes` False leaves all closing to `close_all`."""
+
+    def __init__(self, ledger: Ledger, *, closes: bool = True) -> None:
+        self.ledger = ledger
+        self._closes = closes
+
+    def process(self, records: Sequence[UsageRecord], received: int) -> Outcome:
+        """Take the records in. Raises MoneyError where charges, totals and statement do not agree."""
+        outcome = Outcome()
+        identities = [identity(usage.tenant, usage.source, usage.id) for usage in records]
+        stored = self.ledger.stored_entries(identities)
+        for index, usage in enumerate(records):
+            refusal = self._take(usage, identities[index], stored[index], received, outcome)
+            if refusal is not None:
+                outcome.refusals.append((index, refusal))
+        return outcome
+
+    def close_silent(self, account: AccountState, now: int) -> Outcome:
+        """Close the periods that wait in vain: at `now` each tariff's grace and silence are over."""
+        outcome = Outcome()
+        while (due := account.silent_after()) is not None and due <= now:
+            self._close(account, outcome)
+        return outcome
+
+    def close_all(self, account: AccountState) -> Outcome:
+        """Close every period of the account that holds usage, and those before it."""
+        outcome = Outcome()
+        while any(start >= account.open_from for start in account.periods):
+            self._close(account, outcome)
+        return outcome
+
+    def _take(
+        self, usage: UsageRecord, key: bytes, stored: bytes | None, received: int, outcome: Outcome
+    ) -> Refusal | None:
+        """Accept the record and add what it causes to the outcome, or say why not."""
+        # 1. Is it a measurement that this account's meter can have made?
+        state = self.ledger.account(usage.tenant, usage.account)
+        if state is None:
+            return unknown_account(usage)
+        start, end = to_us(usage.start), to_us(usage.end)
+        if end < start or end > received + FUTURE_TOLERANCE_US:
+            return impossible_times(usage, received)
+        seat = state.seat(usage.meter, start)
+        if seat is None:
+            return no_terms(usage, priced=usage.meter in state.plan.meters)
+        measured = measure(usage, seat.terms.rules)
+        if isinstance(measured, Refusal):
+            return measured
+        quantity, rounded = measured
+        # 2. Is it new?
+        facts = usage_hash(
+            key, usage.account, usage.meter, quantity, start, end, usage.session, usage.attributes, usage.corrects
+        )
+        known = self.ledger.entry_of(key, stored)
+        if known is not None and not known.is_awaited:
+            if known.usage_hash != facts:
+                return id_reused(usage)
+            outcome.duplicates += 1
+            return None
+        # 3. What does it change?
+        pieces = self._pieces(state, seat, usage.meter, start, end, quantity)
+        if pieces is None:
+            return no_terms(usage, priced=True)
+        acceptance = Acceptance(self.ledger, state, usage, key, facts)
+        refusal = acceptance.correct() if usage.corrects is not None else None
+        refusal = refusal or acceptance.put_in(pieces, known)
+        if refusal is not None:
+            return refusal
+        outcome.charges += acceptance.post(end, received, known)
+        outcome.accepted += 1
+        outcome.late += acceptance.is_late
+        outcome.rounded += rounded
+        # 4. What has ended?
+        if self._closes and end >= state.awaited.get(usage.meter, FOREVER):
+            while state.is_complete():
+                self._close(state, outcome)
+        return None
+
+    def _pieces(
+        self, state: AccountState, seat: Seat, meter: str, start: int, end: int, quantity: int | None
+    ) -> list[Piece] | None:
+        """The record cut at the ends of its terms; none for a void, None where some of it is under no tariff."""
+        if quantity is None:
+            return []
+        terms = seat.terms
+        if end <= terms.end:
+            return [Piece(seat, start, end, in_bands(terms, start, end, quantity))]
+        seats = [seat]
+        while seats[-1].terms.end < end:
+            following = state.seat(meter, seats[-1].terms.end)
+            if following is None:
+                return None
+            seats.append(following)
+        begins = [start, *(later.terms.start for later in seats[1:])]
+        shares = share_by_time(quantity, start, end, begins[1:])
+        return [
+            Piece(seat, low, high, in_bands(seat.terms, low, high, share))
+            for seat, low, high, share in zip(seats, begins, [*begins[1:], end], shares, strict=True)
+        ]
+
+    def _close(self, state: AccountState, outcome: Outcome) -> None:
+        closed = close_next(self.ledger, state)
+        outcome.charges += closed.charges
+        if closed.statement is not None:
+            outcome.statements.append(closed.statement)

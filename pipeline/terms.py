@@ -1,0 +1,179 @@
+"""Terms: which price is in force for an account's meter at an instant, and the range over which it counts.
+
+A tariff version is in force from its `effective_from` (local midnight in the account's zone) until the next version's,
+for as long as an entry of the account's list of tariffs names it. Terms never cross a billing period, a change of
+version or the end of an entry: each range has totals of its own, and per-day bounds count its own days.
+"""
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
+from zoneinfo import ZoneInfo
+
+from pipeline.bands import BandTimeline
+from pipeline.calendar import Calendar, days_between, midnight
+from pipeline.pricing import BandPrices, compile_bands
+from schemas.account import Account
+from schemas.catalogue import Catalogue
+from schemas.instants import SECOND_US
+from schemas.tariff import Meter, Tariff
+
+FOREVER = 1 << 62
+"""An instant after every other, for what has no end."""
+
+
+@dataclass(frozen=True, slots=True)
+class Assignment:
+    """A tariff version in force for an account in `[start, end)`."""
+
+    tariff: Tariff
+    start: int
+    end: int
+
+
+@dataclass(eq=False, slots=True)
+class Terms:
+    """One meter's rules and prices in `[start, end)` of one billing period, under one tariff version."""
+
+    tariff: str
+    version: str
+    meter: str
+    unit: str
+    currency: str
+    rules: Meter
+    start: int
+    end: int
+    period_start: int
+    period_end: int
+    lateness: int
+    prices: BandPrices
+    timeline: BandTimeline | None
+
+
+@dataclass(eq=False)
+class AccountPlan:
+    """What rating needs of an account: its periods, and which tariff version is in force when."""
+
+    account: Account
+    calendar: Calendar
+    assignments: tuple[Assignment, ...]
+    meters: frozenset[str] = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.meters = frozenset(meter for entry in self.assignments for meter in entry.tariff.meters)
+
+    @property
+    def zone(self) -> ZoneInfo:
+        """The account's time zone."""
+        return self.calendar.zone
+
+    def within(self, start: int, end: int) -> Iterator[Assignment]:
+        """The assignments in force somewhere in `[start, end)`, each cut to it, in the order of their start."""
+        for entry in self.assignments:
+            low, high = max(start, entry.start), min(end, entry.end)
+            if low < high:
+                yield Assignment(entry.tariff, low, high)
+
+    def at(self, meter: str, us: int) -> Assignment | None:
+        """The assignment that prices the meter at the instant; None where none does."""
+        for entry in self.assignments:
+            if entry.start <= us < entry.end and meter in entry.tariff.meters:
+                return entry
+        return None
+
+
+class Plans:
+    """Accounts and tariffs made ready; calendars and terms are shared by all accounts that they are the same for."""
+
+    def __init__(self, catalogue: Catalogue) -> None:
+        self._catalogue = catalogue
+        self._tariffs = {(t.tariff, t.version): t for versions in catalogue.tariffs.values() for t in versions}
+        self._accounts: dict[tuple[str, str], AccountPlan] = {}
+        self._calendars: dict[tuple[str, int], Calendar] = {}
+        self._terms: dict[tuple[str, str, str, str, int, int, int, int], Terms] = {}
+
+    def accounts(self) -> Iterable[tuple[str, str]]:
+        """Tenant and account of everyone that was declared, in order."""
+        return sorted(self._catalogue.accounts)
+
+    def tariff(self, name: str, version: str) -> Tariff:
+        """The tariff version. Raises KeyError for one that nobody published."""
+        return self._tariffs[name, version]
+
+    def account(self, tenant: str, account: str) -> AccountPlan | None:
+        """The account's plan; None for an account that nobody declared."""
+        plan = self._accounts.get((tenant, account))
+        if plan is None:
+            document = self._catalogue.accounts.get((tenant, account))
+            if document is None:
+                return None
+            plan = self._accounts[tenant, account] = self._plan(document)
+        return plan
+
+    def terms(self, plan: AccountPlan, meter: str, us: int) -> Terms | None:
+        """The terms that hold for the meter at the instant; None where no tariff is in force."""
+        entry = plan.at(meter, us)
+        if entry is None:
+            return None
+        period = plan.calendar.period(us)
+        return self._terms_of(plan, entry, meter, period)
+
+    def terms_under(
+        self, plan: AccountPlan, meter: str, tariff: str, version: str, period: tuple[int, int], start: int
+    ) -> Terms | None:
+        """The terms of a meter under a named version, from `start` in a period; None where there are none such."""
+        entry = plan.at(meter, start)
+        if entry is None or (entry.tariff.tariff, entry.tariff.version) != (tariff, version):
+            return None
+        return self._terms_of(plan, entry, meter, period)
+
+    def _terms_of(self, plan: AccountPlan, entry: Assignment, meter: str, period: tuple[int, int]) -> Terms:
+        tariff = entry.tariff
+        start, end = max(entry.start, period[0]), min(entry.end, period[1])
+        key = (tariff.tariff, tariff.version, meter, plan.zone.key, start, end, *period)
+        terms = self._terms.get(key)
+        if terms is None:
+            rules = tariff.meters[meter]
+            timeline = BandTimeline(tariff, rules.bands, plan.zone, start, end) if rules.bands else None
+            days = timeline.days if timeline else lambda _: days_between(start, end, plan.zone)
+            terms = self._terms[key] = Terms(
+                tariff=tariff.tariff,
+                version=tariff.version,
+                meter=meter,
+                unit=rules.unit,
+                currency=tariff.currency,
+                rules=rules,
+                start=start,
+                end=end,
+                period_start=period[0],
+                period_end=period[1],
+                lateness=tariff.closing.lateness_s * SECOND_US,
+                prices=compile_bands(rules, days),
+                timeline=timeline,
+            )
+        return terms
+
+    def _plan(self, account: Account) -> AccountPlan:
+        key = (account.zone, account.billing_day)
+        calendar = self._calendars.get(key)
+        if calendar is None:
+            calendar = self._calendars[key] = Calendar(ZoneInfo(account.zone), account.billing_day)
+        entries = [
+            assignment
+            for dated in account.tariffs
+            for assignment in self._versions(
+                dated.tariff,
+                calendar.zone,
+                midnight(dated.from_, calendar.zone),
+                FOREVER if dated.until is None else midnight(dated.until, calendar.zone),
+            )
+        ]
+        return AccountPlan(account, calendar, tuple(sorted(entries, key=lambda e: (e.start, e.tariff.tariff))))
+
+    def _versions(self, name: str, zone: ZoneInfo, start: int, end: int) -> Iterator[Assignment]:
+        """The versions of a tariff in `[start, end)`, each until the next one takes effect."""
+        versions = self._catalogue.tariffs[name]
+        begins = [midnight(version.effective_from, zone) for version in versions]
+        for version, begin, until in zip(versions, begins, [*begins[1:], FOREVER], strict=True):
+            low, high = max(start, begin), min(end, until)
+            if low < high:
+                yield Assignment(version, low, high)
