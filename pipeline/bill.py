@@ -74,8 +74,8 @@ def usage_lines(plan: AccountPlan, period: Period, totals: Totals) -> list[State
     if price != totals.amount:
         raise MoneyError(
             f"account {plan.account.account}, {plan.calendar.name(period.start)}, meter {terms.meter!r}: its charges "
-            f"add up to {to_text(totals.amount, AMOUNT_SCALE)}, its usage costs {to_text(price, AMOUNT_SCALE)} under tariff "
-            f"{terms.tariff} {terms.version}. Stop, keep the data directory, and report this."
+            f"add up to {to_text(totals.amount, AMOUNT_SCALE)}, its usage costs {to_text(price, AMOUNT_SCALE)} under "
+            f"tariff {terms.tariff} {terms.version}. Stop, keep the data directory, and report this."
         )
     merged: dict[tuple[str, int, int, bool], list[int]] = {}
     for part in parts:

@@ -39,12 +39,13 @@ def impossible_times(usage: UsageRecord, received: int) -> Refusal:
     if end < start:
         return Refusal(
             Reason.END_BEFORE_START,
-            f"usage {usage.id}: end {to_iso(end)} is before start {to_iso(start)}. Send it again with its times in order.",
+            f"usage {usage.id}: end {to_iso(end)} is before start {to_iso(start)}. Send it again with its times in "
+            "order.",
         )
     return Refusal(
         Reason.FUTURE,
-        f"usage {usage.id}: end {to_iso(end)} is after it arrived, {to_iso(received)}. Check the producer's clock, then "
-        "send it again.",
+        f"usage {usage.id}: end {to_iso(end)} is after it arrived, {to_iso(received)}. Check the producer's clock, "
+        "then send it again.",
     )
 
 
@@ -113,8 +114,9 @@ def too_late(usage: UsageRecord, period: str, lateness_s: int) -> Refusal:
     """The record's period closed longer ago than late usage is taken."""
     return Refusal(
         Reason.TOO_LATE,
-        f"usage {usage.id}: its billing period {period} of account {usage.account} ended more than {lateness_s} s before "
-        f"what meter {usage.meter!r} has already sent. Credit or charge it by hand, or raise lateness_s in the tariff.",
+        f"usage {usage.id}: its billing period {period} of account {usage.account} ended more than {lateness_s} s "
+        f"before what meter {usage.meter!r} has already sent. Credit or charge it by hand, or raise lateness_s in "
+        "the tariff.",
     )
 
 
@@ -153,8 +155,8 @@ def _excess_decimals(usage: UsageRecord, rules: Meter) -> Refusal:
 def _negative(usage: UsageRecord) -> Refusal:
     return Refusal(
         Reason.NEGATIVE,
-        f"usage {usage.id}: quantity {usage.quantity} is below zero, which meter {usage.meter!r} does not accept. Correct "
-        "the earlier record with `corrects`, or set negative: accept in the tariff.",
+        f"usage {usage.id}: quantity {usage.quantity} is below zero, which meter {usage.meter!r} does not accept. "
+        "Correct the earlier record with `corrects`, or set negative: accept in the tariff.",
     )
 
 

@@ -110,8 +110,11 @@ class AccountState:
         marks = self.watermarks
         return bool(self.awaited) and all(marks.get(meter, LONG_AGO) >= need for meter, need in self.awaited.items())
 
-    def silent_after(self) -> int | None:
-        """The instant from which the first open period need not wait any longer; None where there is none to close."""
+    def silent_after(self, declared: int) -> int | None:
+        """The instant from which the first open period need not wait any longer; None where there is none to close.
+
+        Silence begins with the last usage of the account, or when it was declared.
+        """
         if self.open_from == FOREVER:
             return None
         start, end = self.plan.calendar.period(self.open_from)
@@ -120,7 +123,7 @@ class AccountState:
             for entry in self.plan.within(start, end)
         ]
         if silences:
-            appended = max((period.appended for period in self.periods.values()), default=0)
+            appended = max((period.appended for period in self.periods.values()), default=declared)
             return max(max(ended, appended) + silence for ended, silence in silences)
         has_more = any(entry.start >= end for entry in self.plan.assignments)
         return end if has_more or any(begin >= start for begin in self.periods) else None
@@ -180,8 +183,8 @@ class LostTermsError(Exception):
     def __init__(self, account: str, meter: str, tariff: str, version: str, period: str) -> None:
         super().__init__(
             f"account {account}: usage of meter {meter!r} in {period} was rated under tariff {tariff} version "
-            f"{version}, which its list of tariffs no longer has in force there. Put the version and its dates back, or "
-            "end it with `until` at a later date."
+            f"{version}, which its list of tariffs no longer has in force there. Put the version and its dates back, "
+            "or end it with `until` at a later date."
         )
 
 

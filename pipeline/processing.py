@@ -65,21 +65,17 @@ class Pipeline:
                 outcome.refusals.append((index, refusal))
         return outcome
 
-    def close_silent(self, account: AccountState, now: int) -> Outcome:
-        """Close the periods that wait in vain: at `now` each tariff's grace and silence are over."""
-        outcome = Outcome()
-        while (due := account.silent_after()) is not None and due <= now:
-            self._close(account, outcome)
-        return outcome
+    def close_silent(self, state: AccountState, now: int, declared: int, outcome: Outcome) -> None:
+        """Close the periods that wait in vain: silence has lasted since the last usage, or since `declared`."""
+        while (due := state.silent_after(declared)) is not None and due <= now:
+            self._close(state, outcome)
 
-    def close_all(self, account: AccountState) -> Outcome:
+    def close_all(self, state: AccountState, outcome: Outcome) -> None:
         """Close every period of the account that holds usage, and those before it."""
-        outcome = Outcome()
-        while any(start >= account.open_from for start in account.periods):
-            self._close(account, outcome)
-        return outcome
+        while any(start >= state.open_from for start in state.periods):
+            self._close(state, outcome)
 
-    def _take(
+    def _take(  # noqa: C901, PLR0911 - the four steps, told in one place
         self, usage: UsageRecord, key: bytes, stored: bytes | None, received: int, outcome: Outcome
     ) -> Refusal | None:
         """Accept the record and add what it causes to the outcome, or say why not."""

@@ -1,0 +1,14 @@
+"""Verbs: what drives the pipeline. Read after pipeline/.
+
+errors       what can go wrong around the pipeline
+settings     names and values from the environment
+directory    the durable state of a data directory
+journal      what the pipeline has decided, in order, as bytes
+reference    the tariffs and accounts under which a directory was rated
+projection   the journal becomes rows in ClickHouse
+intake_log   which files were read, and how far
+local        usage files in, charges and statements out, on one machine
+offline      the same without a directory
+answers      what people ask of a directory
+owner        the process that has the directory answers for it
+"""

@@ -1,0 +1,31 @@
+"""Books: a data directory and its ClickHouse, opened together by the one process that has them."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from agents.directory import Directory
+from agents.projection import Projection
+from agents.reference import Reference
+from sinks.clickhouse import ClickHouse
+
+
+@dataclass(frozen=True, slots=True)
+class Books:
+    """What is open: the state, the tariffs and accounts, and the projection in ClickHouse."""
+
+    directory: Directory
+    reference: Reference
+    clickhouse: ClickHouse
+    projection: Projection
+
+
+@contextmanager
+def open_books(data: Path, clickhouse_dsn: str = "") -> Iterator[Books]:
+    """Open `data`, made where it is missing, with the ClickHouse at the DSN, or the embedded one of the directory.
+
+    Raises DirectoryInUseError, DirectoryError, StorageError or sinks.errors.SinkError.
+    """
+    with Directory(data) as directory, ClickHouse(clickhouse_dsn or directory.clickhouse_dsn) as clickhouse:
+        yield Books(directory, Reference(directory), clickhouse, Projection(directory, clickhouse))

@@ -1,0 +1,196 @@
+"""Directory: the durable state of one data directory, in RocksDB. It is the truth; ClickHouse is a projection of it.
+
+One process at a time has it. Everything that one batch of usage changes is one write, synced before anybody hears of
+it: after a crash a directory is as it was after some batch, never in between. Beside the pipeline's own keys
+(pipeline/entries.py) it holds
+
+    j <8 bytes seq>      the journal (journal.py), in the order of its numbers, from 1
+    f <digest>           a usage file: how far it was read (intake_log.py)
+    r ...                tariffs and accounts (reference.py)
+    m layout, m seq      the version of all these forms; the last journal number
+"""
+
+import fcntl
+import json
+import os
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from types import TracebackType
+from typing import Any, BinaryIO, Self, cast
+
+from rocksdict import BlockBasedOptions, DBCompressionType, Options, Rdict, ReadOptions, WriteBatch, WriteOptions
+
+from agents.errors import AgentError, DirectoryError, DirectoryInUseError, StorageError
+from pipeline.entries import LAYOUT, Key
+
+_LAYOUT_KEY, _SEQ_KEY = b"mlayout", b"mseq"
+_JOURNAL = b"j"
+_LOCK = "owner.json"
+
+
+class Directory:
+    """An open data directory. Use it as a context manager; closing it lets others in."""
+
+    def __init__(self, path: Path) -> None:
+        """Open `path`, made where it is missing. Raises DirectoryInUseError, DirectoryError or StorageError."""
+        self.path = path.absolute()
+        try:
+            self.path.mkdir(parents=True, exist_ok=True)
+            self._lock = _take_lock(self.path)
+        except OSError as error:
+            raise DirectoryError(f"{self.path}: {error.strerror}. Name a directory that can be written.") from error
+        try:
+            with _storage(self.path, "open"):
+                self._db = Rdict(str(self.path / "state"), _options())
+            self._check_layout()
+        except BaseException:
+            self._lock.close()
+            raise
+        self._sync = WriteOptions()
+        self._sync.sync = True
+        self.seq = int.from_bytes(self.get(_SEQ_KEY) or b"", "big")
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Close the state and give up the directory."""
+        self._db.close()
+        self._lock.close()
+
+    @property
+    def clickhouse_dsn(self) -> str:
+        """Where the embedded ClickHouse of this directory is."""
+        return f"chdb://{self.path / 'clickhouse'}"
+
+    def get(self, key: Key) -> bytes | None:
+        """The value, or None."""
+        with _storage(self.path, "read"):
+            return cast("bytes | None", self._db.get(key))
+
+    def get_many(self, keys: Sequence[Key]) -> Sequence[bytes | None]:
+        """The values of the keys, in their order."""
+        with _storage(self.path, "read"):
+            return cast("list[bytes | None]", self._db.get(list(keys)))
+
+    def scan(self, prefix: bytes, after: bytes = b"") -> Iterator[tuple[Key, bytes]]:
+        """Keys and values that begin with `prefix`, in order, from the first one past prefix + `after`."""
+        options = ReadOptions()
+        options.set_iterate_upper_bound(_following(prefix))
+        with _storage(self.path, "read"):
+            for key, value in self._db.items(from_key=prefix + after, read_opt=options):
+                if not after or key != prefix + after:
+                    yield cast("Key", key), cast("bytes", value)
+
+    def commit(self, changes: Mapping[Key, bytes], entry: bytes | None = None) -> None:
+        """Write the changes, and a journal entry with the next number, as one; durable on return."""
+        batch = WriteBatch(raw_mode=True)
+        for key, value in changes.items():
+            batch.put(key, value)
+        seq = self.seq
+        if entry is not None:
+            seq += 1
+            batch.put(_JOURNAL + seq.to_bytes(8, "big"), entry)
+            batch.put(_SEQ_KEY, seq.to_bytes(8, "big"))
+        with _storage(self.path, "write"):
+            self._db.write(batch, self._sync)
+        self.seq = seq
+
+    def journal(self, after: int) -> Iterator[tuple[int, bytes]]:
+        """Journal numbers and entries past `after`, in order."""
+        for key, value in self.scan(_JOURNAL, after.to_bytes(8, "big")):
+            yield int.from_bytes(key[1:], "big"), value
+
+    def announce(self, contact: Mapping[str, object]) -> None:
+        """Say in the lock file how the owner is reached; only its user may read that."""
+        _write_lock(self._lock, {"pid": os.getpid(), **contact})
+
+    def _check_layout(self) -> None:
+        layout = self.get(_LAYOUT_KEY)
+        if layout is None:
+            with _storage(self.path, "write"):
+                self._db.put(_LAYOUT_KEY, str(LAYOUT).encode())
+        elif layout != str(LAYOUT).encode():
+            self._db.close()
+            raise DirectoryError(
+                f"{self.path}: written in layout {layout.decode()}, this version reads layout {LAYOUT}. Use the "
+                "version of ratestream that wrote it, or rate the usage again into a new directory."
+            )
+
+
+def owner_of(path: Path) -> dict[str, Any] | None:
+    """What the running owner of a data directory announced; None where nobody has it."""
+    try:
+        with (path / _LOCK).open("rb") as file:
+            fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except FileNotFoundError:
+        return None
+    except BlockingIOError:
+        announced: dict[str, Any] = json.loads((path / _LOCK).read_bytes() or b"{}")
+        return announced
+    return None
+
+
+def _take_lock(path: Path) -> BinaryIO:
+    """The lock file, locked until it is closed or the process ends, however that happens."""
+    file = os.fdopen(os.open(path / _LOCK, os.O_RDWR | os.O_CREAT, 0o600), "r+b")
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        pid = json.loads(file.read() or b"{}").get("pid", "unknown")
+        file.close()
+        raise DirectoryInUseError(
+            f"{path} is in use by process {pid}; one process at a time rates into a data directory. Wait for it, "
+            "stop it, or use another --data."
+        ) from None
+    _write_lock(file, {"pid": os.getpid()})
+    return file
+
+
+def _write_lock(file: BinaryIO, contact: Mapping[str, object]) -> None:
+    file.seek(0)
+    file.write(json.dumps(contact).encode())
+    file.truncate()
+    file.flush()
+
+
+@contextmanager
+def _storage(path: Path, what: str) -> Iterator[None]:
+    """RocksDB tells every trouble as a bare Exception; here it becomes a StorageError that says what to do."""
+    try:
+        yield
+    except AgentError:
+        raise
+    except Exception as error:
+        text = str(error)
+        remedy = "Make room on the disk" if "No space left" in text or "File too large" in text else "Check the disk"
+        raise StorageError(
+            f"{path}: cannot {what} the state: {text}. {remedy}, then run the same command again: it goes on from "
+            "the last whole batch."
+        ) from error
+
+
+def _options() -> Options:
+    """Point reads of keys that mostly do not exist, and journal entries of a megabyte that are written once."""
+    table = BlockBasedOptions()
+    table.set_bloom_filter(10, block_based=False)
+    table.set_cache_index_and_filter_blocks(True)
+    options = Options(raw_mode=True)
+    options.create_if_missing(True)
+    options.set_block_based_table_factory(table)
+    options.set_compression_type(DBCompressionType.lz4())
+    options.set_enable_blob_files(True)  # so that compaction leaves the journal where it is
+    options.set_min_blob_size(4096)
+    options.set_keep_log_file_num(2)
+    return options
+
+
+def _following(prefix: bytes) -> bytes:
+    """The first key after all that begin with the prefix."""
+    return prefix[:-1] + bytes([prefix[-1] + 1])

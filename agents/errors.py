@@ -1,0 +1,38 @@
+"""Errors around the pipeline: operating trouble, each told with what to do. Bad usage is never one of them.
+
+AgentError
+├── DirectoryError            the data directory cannot be used
+│   ├── DirectoryInUseError   another process has it
+│   └── StorageError          reading or writing it failed, a full disk included
+├── SuccessionError           tariffs or accounts do not follow those that usage was rated under
+├── SettingError              a name or value of the environment
+└── NoAnswerError             what was asked for is not there
+"""
+
+
+class AgentError(Exception):
+    """Operating trouble; the text says what, where and what to do."""
+
+
+class DirectoryError(AgentError):
+    """The data directory cannot be used."""
+
+
+class DirectoryInUseError(DirectoryError):
+    """Another process has the data directory."""
+
+
+class StorageError(DirectoryError):
+    """Reading or writing the data directory failed. Nothing of what was being written counts."""
+
+
+class SuccessionError(AgentError):
+    """Tariffs or accounts that do not follow those under which usage was already rated."""
+
+
+class SettingError(AgentError):
+    """A name or value of the environment that is not known."""
+
+
+class NoAnswerError(AgentError):
+    """What was asked for is not there."""

@@ -1,0 +1,85 @@
+"""Intake log: which usage files a directory has read, how far, and what came of them.
+
+A file is known by its content, so the same file under another name is not read again, and one that has grown is
+another file (whose old records are then duplicates). The entry is written together with what a batch of the file
+has changed; `received` is fixed when the file is first taken in, so a reading that resumes is the same reading.
+"""
+
+import hashlib
+from collections.abc import Iterable
+from pathlib import Path
+
+from msgspec import Struct
+from msgspec.msgpack import Decoder, Encoder
+
+from pipeline.entries import Key
+from pipeline.processing import Outcome
+
+
+class Tally(Struct):
+    """What became of the records of a file or a run. `late` and `rounded` are among the accepted.
+
+    accepted + duplicates + rejected = received. `charged` is the exact sum of the charges per currency, before tax.
+    """
+
+    received: int = 0
+    accepted: int = 0
+    duplicates: int = 0
+    rejected: int = 0
+    late: int = 0
+    rounded: int = 0
+    charges: int = 0
+    statements: int = 0
+    charged: dict[str, str] = {}
+
+    def add_outcome(self, outcome: Outcome) -> None:
+        """Count what the pipeline did; `received` and `rejected` are counted by whoever read the records."""
+        self.accepted += outcome.accepted
+        self.duplicates += outcome.duplicates
+        self.late += outcome.late
+        self.rounded += outcome.rounded
+        self.charges += len(outcome.charges)
+        self.statements += len(outcome.statements)
+        sums: dict[str, int] = {}
+        for charge in outcome.charges:
+            sums[charge.currency] = sums.get(charge.currency, 0) + charge.amount
+        self._charge(sums)
+
+    def add(self, other: "Tally") -> None:
+        """Count what another tally has counted."""
+        for name in self.__struct_fields__:
+            if name != "charged":
+                setattr(self, name, getattr(self, name) + getattr(other, name))
+        self._charge({currency: int(amount) for currency, amount in other.charged.items()})
+
+    def _charge(self, sums: dict[str, int]) -> None:
+        for currency, amount in sums.items():
+            self.charged[currency] = str(int(self.charged.get(currency, "0")) + amount)
+
+
+class FileEntry(Struct):
+    """One usage file: where it was first found, when, and how far it has been read."""
+
+    name: str
+    size: int
+    received: int
+    tally: Tally
+    finished: bool = False
+
+
+encode_file = Encoder().encode
+decode_file = Decoder(FileEntry).decode
+
+
+def file_key(path: Path) -> Key:
+    """Where the file of this content is kept: its BLAKE2b-256. Raises OSError where it cannot be read."""
+    with path.open("rb") as file:
+        return b"f" + hashlib.file_digest(file, lambda: hashlib.blake2b(digest_size=32)).digest()
+
+
+def total(tallies: Iterable[Tally]) -> Tally:
+    """All of them together."""
+    result = Tally()
+    for tally in tallies:
+        result.add(tally)
+    return result

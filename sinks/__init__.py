@@ -1,0 +1,19 @@
+"""Places: where charges, statements and rejections are kept for people who ask about them.
+
+A sink is a projection of the pipeline's own state: it can be thrown away and filled again, and nothing reads money
+back from it into the pipeline. Modules in the order of reading:
+"""
+
+__all__ = [
+    "errors",
+    "columns",
+    "charge_columns",
+    "statement_columns",
+    "rejection_columns",
+    "document_columns",
+    "clickhouse",
+    "migrations",
+    "read_only",
+    "queries",
+    "export",
+]
