@@ -43,13 +43,13 @@ class Catalogue:
         )
 
 
-def load_catalogue(tariffs: FilePath, accounts: FilePath) -> Catalogue:
+def load_catalogue(tariffs: FilePath, accounts: FilePath | None) -> Catalogue:
     """The tariffs and accounts of two files, or directories of *.yaml, *.yml and *.json files.
 
-    Raises DocumentError with all problems of all files.
+    Without accounts the tariffs are checked by themselves. Raises DocumentError with all problems of all files.
     """
     tariff_documents, tariff_problems = _load(tariffs, Tariff)
-    account_documents, account_problems = _load(accounts, AccountFile)
+    account_documents, account_problems = _load(accounts, AccountFile) if accounts is not None else ([], [])
     _stop_at([*tariff_problems, *account_problems])
     placed_tariffs = [_Placed(document, (), tariff) for document, tariff in tariff_documents]
     placed_accounts = [
