@@ -8,10 +8,12 @@ from pathlib import Path
 from typing import assert_never
 
 from msgspec import Struct
+from msgspec.json import encode
 from msgspec.structs import replace
 
 from agents.books import Books
 from agents.errors import NoAnswerError
+from pipeline.calendar import days_between
 from pipeline.closing import close_next
 from pipeline.ledger import Ledger
 from pipeline.terms import AccountPlan, Plans
@@ -58,7 +60,7 @@ class ChargesOf(Struct, frozen=True, tag=True):
 
 
 class ChargeById(Struct, frozen=True, tag=True):
-    """One charge, and the tariff version under which it was rated, if it was one: the JSON of both."""
+    """One charge, by its id or the beginning of it: its JSON; Grounds as JSON; the tariff version, if it has one."""
 
     charge_id: str
 
@@ -82,6 +84,18 @@ class ExportTo(Struct, frozen=True, tag=True):
     folder: str
     kind: Format
 
+
+class Grounds(Struct, frozen=True):
+    """What an explanation needs besides the charge and its tariff: the account's zone, and by the name of a time band
+    (one named "" where there are none) for how many days its per-day bounds count.
+    """
+
+    zone: str
+    days: dict[str, int]
+
+
+LEAST_BEGINNING = 6
+"""Digits of a charge id that may stand for all of it."""
 
 Question = StatementOf | BillOf | StatementHeads | ChargesOf | ChargeById | RejectedUsage | Sql | ExportTo
 
@@ -140,12 +154,12 @@ def _bill(books: Books, question: BillOf) -> list[Statement]:
     if state is None:
         raise _no_account(question.tenant, question.account)
     drafts: list[Statement] = []
-    while not drafts or any(start >= state.open_from for start in state.periods):
+    while not drafts or state.held():
         draft = close_next(ledger, state).statement
         if draft is not None:
             statement_id = draft.statement_id.rpartition("/")[0] + "/0"
             drafts.append(replace(draft, statement_id=statement_id, revision=0))
-        elif not state.periods:
+        elif not state.held():
             raise NoAnswerError(f"account {question.account} has nothing to bill: no tariff, or no usage, is open")
     return drafts
 
@@ -159,13 +173,35 @@ def _charges(books: Books, question: ChargesOf) -> list[Charge]:
 
 
 def _charge(books: Books, question: ChargeById) -> list[bytes]:
-    charge = queries.charge(books.clickhouse, question.charge_id)
-    if charge is None:
-        raise NoAnswerError(f"no charge {question.charge_id}. List an account's charges: ratestream charges ACCOUNT")
+    charge = _found_charge(books, question.charge_id)
+    plans = books.reference.plans()
+    grounds = encode(_grounds(plans, _plan(plans, charge.tenant, charge.account), charge))
     if not charge.tariff:
-        return [json_bytes(charge)]
-    tariff = books.reference.plans().tariff(charge.tariff, charge.version)
-    return [json_bytes(charge), canonical(tariff)]
+        return [json_bytes(charge), grounds]
+    return [json_bytes(charge), grounds, canonical(plans.tariff(charge.tariff, charge.version))]
+
+
+def _found_charge(books: Books, beginning: str) -> Charge:
+    charge = queries.charge(books.clickhouse, beginning)
+    if charge is None:
+        ids = queries.charge_ids(books.clickhouse, beginning, limit=2) if len(beginning) >= LEAST_BEGINNING else []
+        if len(ids) > 1:
+            raise NoAnswerError(f"more than one charge id begins with {beginning}. Give more of it")
+        charge = queries.charge(books.clickhouse, ids[0]) if ids else None
+    if charge is None:
+        raise NoAnswerError(f"no charge {beginning}. List an account's charges: ratestream charges ACCOUNT")
+    return charge
+
+
+def _grounds(plans: Plans, plan: AccountPlan, charge: Charge) -> Grounds:
+    period = (charge.period_start, charge.period_end)
+    terms = plans.terms_under(plan, charge.meter, charge.tariff, charge.version, period, charge.usage_start)
+    if terms is None or not charge.usage_id:
+        return Grounds(plan.zone.key, {})
+    if terms.timeline is None:
+        return Grounds(plan.zone.key, {"": days_between(terms.start, terms.end, plan.zone)})
+    bands = terms.rules.bands or ()
+    return Grounds(plan.zone.key, {band.name: terms.timeline.days(band.season) for band in bands})
 
 
 def _plan(plans: Plans, tenant: str, account: str) -> AccountPlan:

@@ -57,12 +57,19 @@ class Directory:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self.close()
+        try:
+            self.close()
+        except StorageError:
+            if error is None:  # a state that could not be written cannot be closed either, and that is told already
+                raise
 
     def close(self) -> None:
-        """Close the state and give up the directory."""
-        self._db.close()
-        self._lock.close()
+        """Close the state and give up the directory. Raises StorageError."""
+        try:
+            with _storage(self.path, "close"):
+                self._db.close()
+        finally:
+            self._lock.close()
 
     @property
     def clickhouse_dsn(self) -> str:
@@ -132,8 +139,7 @@ def owner_of(path: Path) -> dict[str, Any] | None:
     except FileNotFoundError:
         return None
     except BlockingIOError:
-        announced: dict[str, Any] = json.loads((path / _LOCK).read_bytes() or b"{}")
-        return announced
+        return _announced((path / _LOCK).read_bytes())
     return None
 
 
@@ -143,7 +149,7 @@ def _take_lock(path: Path) -> BinaryIO:
     try:
         fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:
-        pid = json.loads(file.read() or b"{}").get("pid", "unknown")
+        pid = _announced(file.read()).get("pid", "unknown")
         file.close()
         raise DirectoryInUseError(
             f"{path} is in use by process {pid}; one process at a time rates into a data directory. Wait for it, "
@@ -151,6 +157,15 @@ def _take_lock(path: Path) -> BinaryIO:
         ) from None
     _write_lock(file, {"pid": os.getpid()})
     return file
+
+
+def _announced(text: bytes) -> dict[str, Any]:
+    """What a lock file says; nothing while it is being written."""
+    try:
+        announced: dict[str, Any] = json.loads(text)
+    except ValueError:
+        return {}
+    return announced
 
 
 def _write_lock(file: BinaryIO, contact: Mapping[str, object]) -> None:

@@ -6,7 +6,7 @@ has changed; `received` is fixed when the file is first taken in, so a reading t
 """
 
 import hashlib
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from msgspec import Struct
@@ -14,12 +14,14 @@ from msgspec.msgpack import Decoder, Encoder
 
 from pipeline.entries import Key
 from pipeline.processing import Outcome
+from schemas.rejection import Rejection
 
 
 class Tally(Struct):
     """What became of the records of a file or a run. `late` and `rounded` are among the accepted.
 
-    accepted + duplicates + rejected = received. `charged` is the exact sum of the charges per currency, before tax.
+    accepted + duplicates + rejected = received. `reasons` says how many were rejected why. `charged` is the exact sum
+    of the charges per currency, before tax.
     """
 
     received: int = 0
@@ -30,10 +32,16 @@ class Tally(Struct):
     rounded: int = 0
     charges: int = 0
     statements: int = 0
+    reasons: dict[str, int] = {}
     charged: dict[str, str] = {}
 
+    @property
+    def adds_up(self) -> bool:
+        """Whether everything that was received became one thing, and one only."""
+        return self.accepted + self.duplicates + self.rejected == self.received
+
     def add_outcome(self, outcome: Outcome) -> None:
-        """Count what the pipeline did; `received` and `rejected` are counted by whoever read the records."""
+        """Count what the pipeline did; what was received and rejected is counted by whoever read the records."""
         self.accepted += outcome.accepted
         self.duplicates += outcome.duplicates
         self.late += outcome.late
@@ -45,11 +53,19 @@ class Tally(Struct):
             sums[charge.currency] = sums.get(charge.currency, 0) + charge.amount
         self._charge(sums)
 
+    def add_rejections(self, rejections: Sequence[Rejection]) -> None:
+        """Count what was not accepted."""
+        self.rejected += len(rejections)
+        for rejection in rejections:
+            self.reasons[rejection.reason] = self.reasons.get(rejection.reason, 0) + 1
+
     def add(self, other: "Tally") -> None:
         """Count what another tally has counted."""
         for name in self.__struct_fields__:
-            if name != "charged":
+            if name not in {"reasons", "charged"}:
                 setattr(self, name, getattr(self, name) + getattr(other, name))
+        for reason, count in other.reasons.items():
+            self.reasons[reason] = self.reasons.get(reason, 0) + count
         self._charge({currency: int(amount) for currency, amount in other.charged.items()})
 
     def _charge(self, sums: dict[str, int]) -> None:

@@ -25,28 +25,32 @@ from schemas.files import ColumnMapping, read_usage
 from schemas.rejection import Rejection
 
 BATCH_RECORDS = 16_384
-_ENTRIES_PER_INSERT = 4
+_ENTRIES_PER_INSERT = 16
 _ACCOUNTS_PER_COMMIT = 1_000
 
 
 @dataclass(frozen=True, slots=True)
 class FileResult:
-    """What came of one usage file: its tally, whether it was read before, and whether it was read to its end."""
+    """What came of one usage file: its tally, how many of its records were read before, and whether all are now."""
 
     path: Path
     tally: Tally
-    known: bool
+    before: int
     finished: bool
+
+    @property
+    def known(self) -> bool:
+        """Whether there was nothing new in it."""
+        return self.finished and self.before == self.tally.received
 
 
 @dataclass(frozen=True, slots=True)
 class Progress:
-    """Where a reading stands: the file, how many of its bytes have been read, and its tally."""
+    """Where a reading stands: the file, how many of its bytes have been read, and of its records by this reading."""
 
     path: Path
     bytes_read: int
-    size: int
-    tally: Tally
+    records: int
 
 
 class LocalRunner:
@@ -77,7 +81,8 @@ class LocalRunner:
         stored = self._directory.get(key)
         entry = FileEntry(str(path), path.stat().st_size, now, Tally()) if stored is None else decode_file(stored)
         if entry.finished:
-            return FileResult(path, entry.tally, known=True, finished=True)
+            return FileResult(path, entry.tally, entry.tally.received, finished=True)
+        before = entry.tally.received
         if stored is None:
             self._directory.commit({key: encode_file(entry)})
         batches = read_usage(
@@ -85,12 +90,12 @@ class LocalRunner:
         )
         for batch in batches:
             self._take(batch, entry, key)
-            self._progress(Progress(path, batch.bytes_read, entry.size, entry.tally))
+            self._progress(Progress(path, batch.bytes_read, entry.tally.received - before))
             if not self._between():
-                return FileResult(path, entry.tally, known=False, finished=False)
+                return FileResult(path, entry.tally, before, finished=False)
         entry.finished = True
         self._directory.commit({key: encode_file(entry)})
-        return FileResult(path, entry.tally, known=False, finished=True)
+        return FileResult(path, entry.tally, before, finished=True)
 
     def close_silent(self, now: int) -> Tally:
         """Close the periods of accounts that have sent nothing for as long as their tariffs say; what came of it."""
@@ -114,7 +119,7 @@ class LocalRunner:
         outcome = self._pipeline.process(batch.records, entry.received)
         rejections = rejections_of(batch, outcome)
         entry.tally.received += batch.received
-        entry.tally.rejected += len(rejections)
+        entry.tally.add_rejections(rejections)
         entry.tally.add_outcome(outcome)
         # 2. Write it down, whole.
         changes = self._ledger.changes()

@@ -83,6 +83,7 @@ def _rated(batches: list[UsageBatch], places: list[tuple[UsageBatch, int]], outc
     for number, refusal in outcome.refusals:
         batch, index = places[number]
         rejections.append(batch.rejection(index, refusal.reason, refusal.message))
-    tally = Tally(received=sum(batch.received for batch in batches), rejected=len(rejections))
+    tally = Tally(received=sum(batch.received for batch in batches))
     tally.add_outcome(outcome)
+    tally.add_rejections(rejections)
     return Rated(outcome, sorted(rejections, key=lambda r: (r.position.origin, r.position.offset)), tally)

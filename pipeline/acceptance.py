@@ -17,7 +17,7 @@ from pipeline.posting import Period
 from pipeline.rating import Rated, Shares, rate
 from schemas.charge import Charge, ChargeKind
 from schemas.digest import identity
-from schemas.fixed_point import fits
+from schemas.fixed_point import LIMIT
 from schemas.instants import SECOND_US
 from schemas.usage import UsageRecord
 
@@ -45,7 +45,7 @@ class Step(Struct, frozen=True, gc=False):
 class Acceptance:
     """One record on its way into the ledger: `correct` and `put_in` plan its steps, `post` carries them out."""
 
-    __slots__ = ("_corrected", "_facts", "_key", "_ledger", "_name", "_state", "_steps", "_usage", "is_late")
+    __slots__ = ("_corrected", "_facts", "_key", "_ledger", "_state", "_steps", "_usage", "is_late")
 
     def __init__(self, ledger: Ledger, state: AccountState, usage: UsageRecord, key: bytes, facts: bytes) -> None:
         self._ledger = ledger
@@ -53,7 +53,6 @@ class Acceptance:
         self._usage = usage
         self._key = key
         self._facts = facts
-        self._name = key.hex()
         self._steps: list[Step] = []
         self._corrected: tuple[bytes, Entry] | None = None
         self.is_late = False
@@ -89,22 +88,23 @@ class Acceptance:
                 self._plan(step.piece, -1, step.charge_id)
         return None
 
-    def post(self, end: int, received: int, awaited_by: Entry | None) -> list[Charge]:
-        """Carry the steps out and remember the record, which ends at `end`; the charges, in order."""
+    def post(self, received: int, awaited_by: Entry | None) -> list[Charge]:
+        """Carry the steps out and remember the record; the charges, in order."""
         ledger, state, usage, facts = self._ledger, self._state, self._usage, self._facts
         charges: list[Charge] = []
         postings: list[Posting] = []
         counted: list[Period] = []
         for step in self._steps:
             piece, statement = step.piece, step.statement
+            start, end = piece.start, piece.end
             charges.append(self._post_step(step))
             if statement not in counted:
                 counted.append(statement)
-                statement.count(facts, piece.start, piece.end)
+                statement.count(facts, start, end)
                 if awaited_by is not None:
-                    statement.count(awaited_by.usage_hash, piece.start, piece.end)
+                    statement.count(awaited_by.usage_hash, start, end)
             if step.sign > 0:
-                terms, period = piece.seat.terms, piece.seat.period
+                terms = piece.seat.terms
                 postings.append(
                     Posting(
                         step.charge_id,
@@ -112,17 +112,18 @@ class Acceptance:
                         terms.tariff,
                         terms.version,
                         terms.start,
-                        piece.start,
-                        piece.end,
+                        start,
+                        end,
                         piece.shares,
                     )
                 )
-                if state.advance_to(usage.meter, min(end, piece.end), period, received):
+                if state.advance_to(terms.meter, end, piece.seat.period, received):
                     ledger.move(state)
         corrected_by = awaited_by.corrected_by if awaited_by is not None else ""
-        ledger.remember(self._key, Entry(facts, usage.account, usage.meter, postings, corrected_by))
+        ledger.entries[self._key] = Entry(facts, usage.account, usage.meter, postings, corrected_by)
         if self._corrected is not None:
-            ledger.remember(*self._corrected)
+            target, entry = self._corrected
+            ledger.entries[target] = entry
         return charges
 
     def _plan(self, piece: Piece, sign: int, corrects: str) -> Refusal | None:
@@ -137,13 +138,14 @@ class Acceptance:
                 name = state.plan.calendar.name(terms.period_start)
                 return too_late(self._usage, name, terms.lateness // SECOND_US)
         quantities, amount = totals.quantities, totals.amount
-        for step in steps:
-            if step.piece.seat.totals is totals:
-                quantities, amount = step.rated.quantities, amount + step.rated.amount
+        if steps:
+            for step in steps:
+                if step.piece.seat.totals is totals:
+                    quantities, amount = step.rated.quantities, amount + step.rated.amount
         rated = rate(terms, quantities, piece.shares, sign)
-        if not (fits(amount + rated.amount) and fits(statement.running + rated.amount)):
+        if not (-LIMIT < amount + rated.amount < LIMIT and -LIMIT < statement.running + rated.amount < LIMIT):
             return amount_out_of_range(self._usage)
-        charge_id = f"{self._name}-{len(steps)}" if steps else self._name
+        charge_id = f"{self._key.hex()}-{len(steps)}" if steps else self._key.hex()
         steps.append(Step(charge_id, piece, sign, corrects, rated, statement))
         return None
 
@@ -179,6 +181,8 @@ class Acceptance:
             statement.running + rated.amount,
             step.corrects,
         )
+        if not totals.added:
+            period.add(totals)
         totals.quantities = rated.quantities
         totals.amount += rated.amount
         statement.post(charge)

@@ -22,6 +22,11 @@ from schemas.usage import UsageRecord
 
 def check_correction(usage: UsageRecord, corrected: Entry | None) -> Refusal | None:
     """Whether the record may correct the one that it names; a record that has not come yet is no obstacle."""
+    if usage.corrects == usage.id:
+        return Refusal(
+            Reason.WRONG_CORRECTION,
+            f"usage {usage.id}: a record cannot correct itself. Send the correction with an id of its own.",
+        )
     if corrected is None:
         return None
     if corrected.corrected_by:

@@ -12,7 +12,7 @@ from zoneinfo import ZoneInfo
 from pipeline.calendar import ONE_DAY, local_date, midnight, same_offset_pieces
 from schemas.band import HOLIDAY, Band
 from schemas.field import DAY_MINUTES, MonthDay
-from schemas.instants import DAY_US, SECOND_US
+from schemas.instants import DAY_US, EPOCH, SECOND_US
 from schemas.tariff import Tariff
 
 MINUTE_US = 60 * SECOND_US
@@ -55,8 +55,9 @@ class BandTimeline:
             if season is not None:
                 self._days[season] = self._days.get(season, 0) + 1
         plan = self._plan(season, self._day_type(day))
-        for low, high, offset in same_offset_pieces(start, end, zone):
-            wall = (low + offset) % DAY_US
+        date_us = (day - EPOCH.date()).days * DAY_US
+        for low, high, offset in same_offset_pieces(start, end, zone) if start < end else ():
+            wall = low + offset - date_us  # below zero where the clock has gone back over midnight
             for first, until, band in plan:
                 begin = max(first * MINUTE_US, wall)
                 if begin < min(until * MINUTE_US, wall + high - low):

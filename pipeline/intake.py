@@ -9,10 +9,10 @@ from decimal import Context, Decimal
 
 from msgspec import Struct
 
+from pipeline.terms import Terms
 from schemas.fixed_point import DIGITS, QUANTITY_LIMIT, QUANTITY_ONE, QUANTITY_SCALE
 from schemas.instants import SECOND_US, to_iso, to_us
 from schemas.rejection import Reason
-from schemas.tariff import Meter
 from schemas.usage import UsageRecord
 
 FUTURE_TOLERANCE_US = 300 * SECOND_US
@@ -49,10 +49,10 @@ def impossible_times(usage: UsageRecord, received: int) -> Refusal:
     )
 
 
-def measure(usage: UsageRecord, rules: Meter) -> Measured | Refusal:
+def measure(usage: UsageRecord, terms: Terms) -> Measured | Refusal:
     """The quantity as a fixed-point number, by the meter's rules for its unit, decimals and what is below zero."""
-    if usage.unit is not None and usage.unit != rules.unit:
-        return _wrong_unit(usage, rules)
+    if usage.unit is not None and usage.unit != terms.unit:
+        return _wrong_unit(usage, terms.unit)
     quantity = usage.quantity
     if quantity is None:
         return (None, False) if usage.corrects is not None else _no_quantity(usage)
@@ -61,12 +61,12 @@ def measure(usage: UsageRecord, rules: Meter) -> Measured | Refusal:
     if not -QUANTITY_LIMIT < fixed < QUANTITY_LIMIT:
         return _out_of_range(usage)
     rounded = False
-    if fixed != scaled or rules.decimals != QUANTITY_SCALE:
-        fixed = int(_EXACT.multiply(_to_decimals(quantity, rules.decimals), _ONE))
+    if fixed != scaled or terms.decimals != QUANTITY_SCALE:
+        fixed = int(_EXACT.multiply(_to_decimals(quantity, terms.decimals), _ONE))
         rounded = fixed != scaled
-        if rounded and rules.excess_decimals == "reject":
-            return _excess_decimals(usage, rules)
-    if fixed < 0 and rules.negative == "reject":
+        if rounded and terms.rules.excess_decimals == "reject":
+            return _excess_decimals(usage, terms.decimals)
+    if fixed < 0 and terms.rules.negative == "reject":
         return _negative(usage)
     return fixed, rounded
 
@@ -136,18 +136,18 @@ def _no_quantity(usage: UsageRecord) -> Refusal:
     )
 
 
-def _wrong_unit(usage: UsageRecord, rules: Meter) -> Refusal:
+def _wrong_unit(usage: UsageRecord, unit: str) -> Refusal:
     return Refusal(
         Reason.WRONG_UNIT,
         f"usage {usage.id}: unit {usage.unit!r}, but meter {usage.meter!r} of account {usage.account} is priced in "
-        f"{rules.unit!r}. Convert the quantity, or correct the tariff.",
+        f"{unit!r}. Convert the quantity, or correct the tariff.",
     )
 
 
-def _excess_decimals(usage: UsageRecord, rules: Meter) -> Refusal:
+def _excess_decimals(usage: UsageRecord, decimals: int) -> Refusal:
     return Refusal(
         Reason.EXCESS_DECIMALS,
-        f"usage {usage.id}: quantity {usage.quantity} has more than the {rules.decimals} decimals of meter "
+        f"usage {usage.id}: quantity {usage.quantity} has more than the {decimals} decimals of meter "
         f"{usage.meter!r}. Round it at its source, or set excess_decimals: round in the tariff.",
     )
 

@@ -26,6 +26,8 @@ from pipeline.terms import FOREVER, AccountPlan, Plans, Terms
 from schemas.instants import SECOND_US
 
 LONG_AGO = -FOREVER
+ACCOUNTS_IN_MEMORY = 200_000
+"""Above this many, all are let go after a commit and read again when needed."""
 
 
 class Seat(Struct, frozen=True, gc=False):
@@ -72,6 +74,11 @@ class AccountState:
             period = self.periods[start] = self._load(start, end)
         return period
 
+    def held(self) -> list[Period]:
+        """The open periods that hold anything, in order."""
+        held = [period for period in self.periods.values() if period.stored and period.start >= self.open_from]
+        return sorted(held, key=lambda period: period.start)
+
     def seat(self, meter: str, at: int) -> Seat | None:
         """Where usage of the meter at the instant goes; None where no tariff is in force."""
         seat = self.current.get(meter)
@@ -113,7 +120,8 @@ class AccountState:
     def silent_after(self, declared: int) -> int | None:
         """The instant from which the first open period need not wait any longer; None where there is none to close.
 
-        Silence begins with the last usage of the account, or when it was declared.
+        Silence begins with the last usage of that period, or when the account was declared: a meter that sends nothing
+        cannot hold the period while others go on.
         """
         if self.open_from == FOREVER:
             return None
@@ -123,10 +131,11 @@ class AccountState:
             for entry in self.plan.within(start, end)
         ]
         if silences:
-            appended = max((period.appended for period in self.periods.values()), default=declared)
+            first = self.periods.get(start)
+            appended = max(declared, first.appended) if first is not None else declared
             return max(max(ended, appended) + silence for ended, silence in silences)
         has_more = any(entry.start >= end for entry in self.plan.assignments)
-        return end if has_more or any(begin >= start for begin in self.periods) else None
+        return end if has_more or self.advance or self.held() else None
 
     def drop(self, period: Period) -> None:
         """Let go of a period that is stored and closed."""
@@ -138,8 +147,8 @@ class AccountState:
         """The stored form."""
         return AccountEntry(
             open_from=self.open_from,
-            periods=sorted(start for start in self.periods if start >= self.open_from),
-            watermarks=self.watermarks,
+            periods=[period.start for period in self.held()],
+            watermarks=dict(sorted(self.watermarks.items())),
             advance=[(*key, str(exact)) for key, exact in self.advance.items()],
         )
 
@@ -170,10 +179,7 @@ class AccountState:
             terms = self._plans.terms_under(self.plan, row.meter, row.tariff, row.version, (start, end), row.start)
             if terms is None:
                 raise LostTermsError(self.account, row.meter, row.tariff, row.version, self.plan.calendar.name(start))
-            quantities = [int(quantity) for quantity in row.quantities]
-            period.totals[row.meter, row.tariff, row.version, row.start] = Totals(
-                terms, quantities, int(row.amount), row.end
-            )
+            period.add(Totals(terms, [int(quantity) for quantity in row.quantities], int(row.amount), row.end))
         return period
 
 
@@ -195,7 +201,7 @@ class Ledger:
         self.plans = plans
         self._store = store
         self._accounts: dict[tuple[str, str], AccountState] = {}
-        self._entries: dict[bytes, Entry] = {}
+        self.entries: dict[bytes, Entry] = {}
         self._touched: list[tuple[AccountState, Period]] = []
         self._moved: dict[AccountState, None] = {}
 
@@ -217,18 +223,14 @@ class Ledger:
 
     def entry_of(self, identity: bytes, stored: bytes | None) -> Entry | None:
         """The entry of an identity as it is now, given what the store holds."""
-        entry = self._entries.get(identity)
+        entry = self.entries.get(identity)
         if entry is None and stored is not None:
             return unpack_entry(stored)
         return entry
 
     def find(self, identity: bytes) -> Entry | None:
         """The entry of one identity."""
-        return self._entries.get(identity) or self.entry_of(identity, self._store.get(entry_key(identity)))
-
-    def remember(self, identity: bytes, entry: Entry) -> None:
-        """Set the entry of an identity."""
-        self._entries[identity] = entry
+        return self.entries.get(identity) or self.entry_of(identity, self._store.get(entry_key(identity)))
 
     def touch(self, state: AccountState, period: Period) -> None:
         """Say that the period has changed."""
@@ -245,7 +247,7 @@ class Ledger:
 
     def changes(self) -> dict[Key, bytes]:
         """What has changed since `committed`, as it is to be stored."""
-        changes = {entry_key(key): pack(entry) for key, entry in self._entries.items()}
+        changes = {entry_key(key): pack(entry) for key, entry in self.entries.items()}
         for state, period in self._touched:
             changes[period_key(state.tenant, state.account, period.start)] = pack(period.entry())
         for state in self._moved:
@@ -259,5 +261,7 @@ class Ledger:
             if period.start < state.open_from:
                 state.drop(period)
         self._touched.clear()
-        self._entries.clear()
+        self.entries.clear()
         self._moved.clear()
+        if len(self._accounts) > ACCOUNTS_IN_MEMORY:
+            self._accounts.clear()

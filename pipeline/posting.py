@@ -25,6 +25,7 @@ class Totals:
     quantities: list[int]
     amount: int
     priced_until: int
+    added: bool = False
 
 
 @dataclass(eq=False, slots=True)
@@ -55,12 +56,15 @@ class Period:
     touched: bool = False
 
     def totals_of(self, terms: Terms) -> Totals:
-        """The totals under these terms, empty at first."""
-        key = (terms.meter, terms.tariff, terms.version, terms.start)
-        totals = self.totals.get(key)
-        if totals is None:
-            totals = self.totals[key] = Totals(terms, [0] * len(terms.prices.names), 0, terms.end)
-        return totals
+        """The totals under these terms; new ones are the period's only once they are `added`."""
+        found = self.totals.get((terms.meter, terms.tariff, terms.version, terms.start))
+        return found or Totals(terms, [0] * len(terms.prices.names), 0, terms.end)
+
+    def add(self, totals: Totals) -> None:
+        """Make new totals the period's."""
+        terms = totals.terms
+        self.totals[terms.meter, terms.tariff, terms.version, terms.start] = totals
+        totals.added = True
 
     def post(self, charge: Charge) -> None:
         """Add a charge to the statement's sums."""

@@ -72,10 +72,10 @@ class Pipeline:
 
     def close_all(self, state: AccountState, outcome: Outcome) -> None:
         """Close every period of the account that holds usage, and those before it."""
-        while any(start >= state.open_from for start in state.periods):
+        while state.held():
             self._close(state, outcome)
 
-    def _take(  # noqa: C901, PLR0911 - the four steps, told in one place
+    def _take(  # noqa: C901, PLR0911, PLR0912 - the four steps, told in one place
         self, usage: UsageRecord, key: bytes, stored: bytes | None, received: int, outcome: Outcome
     ) -> Refusal | None:
         """Accept the record and add what it causes to the outcome, or say why not."""
@@ -89,7 +89,7 @@ class Pipeline:
         seat = state.seat(usage.meter, start)
         if seat is None:
             return no_terms(usage, priced=usage.meter in state.plan.meters)
-        measured = measure(usage, seat.terms.rules)
+        measured = measure(usage, seat.terms)
         if isinstance(measured, Refusal):
             return measured
         quantity, rounded = measured
@@ -103,8 +103,13 @@ class Pipeline:
                 return id_reused(usage)
             outcome.duplicates += 1
             return None
+        if known is not None and (known.account, known.meter) != (usage.account, usage.meter):
+            known = None  # what came to correct it was about something else
         # 3. What does it change?
-        pieces = self._pieces(state, seat, usage.meter, start, end, quantity)
+        if quantity is not None and end <= seat.terms.end:  # nearly every record
+            pieces: list[Piece] | None = [Piece(seat, start, end, in_bands(seat.terms, start, end, quantity))]
+        else:
+            pieces = self._pieces(state, seat, usage.meter, start, end, quantity)
         if pieces is None:
             return no_terms(usage, priced=True)
         acceptance = Acceptance(self.ledger, state, usage, key, facts)
@@ -112,10 +117,12 @@ class Pipeline:
         refusal = refusal or acceptance.put_in(pieces, known)
         if refusal is not None:
             return refusal
-        outcome.charges += acceptance.post(end, received, known)
+        outcome.charges += acceptance.post(received, known)
         outcome.accepted += 1
-        outcome.late += acceptance.is_late
-        outcome.rounded += rounded
+        if acceptance.is_late:
+            outcome.late += 1
+        if rounded:
+            outcome.rounded += 1
         # 4. What has ended?
         if self._closes and end >= state.awaited.get(usage.meter, FOREVER):
             while state.is_complete():
@@ -128,9 +135,6 @@ class Pipeline:
         """The record cut at the ends of its terms; none for a void, None where some of it is under no tariff."""
         if quantity is None:
             return []
-        terms = seat.terms
-        if end <= terms.end:
-            return [Piece(seat, start, end, in_bands(terms, start, end, quantity))]
         seats = [seat]
         while seats[-1].terms.end < end:
             following = state.seat(meter, seats[-1].terms.end)

@@ -30,7 +30,8 @@ def allot(rows: Sequence[int], columns: Sequence[int]) -> list[list[int]]:
     """A table of whole numbers with these row and column sums (both add up to the same), each cell pro rata.
 
     Rounding is controlled: cells come from the cumulated sums, rounded half up, so that every row and column adds up
-    exactly. A cell is within one unit of its share. Used to give each time band its part of each tier.
+    exactly. A cell is less than two units from its share, so one whose share is next to nothing can be −1. Used to give
+    each time band its part of each tier.
 
     >>> allot([60, 40], [50, 50])
     [[30, 30], [20, 20]]

@@ -38,6 +38,7 @@ class Terms:
     version: str
     meter: str
     unit: str
+    decimals: int
     currency: str
     rules: Meter
     start: int
@@ -140,6 +141,7 @@ class Plans:
                 version=tariff.version,
                 meter=meter,
                 unit=rules.unit,
+                decimals=rules.decimals,
                 currency=tariff.currency,
                 rules=rules,
                 start=start,

@@ -1,0 +1,19 @@
+"""The front door: the command line. It asks the agents and shows what they say; it decides nothing about money.
+
+cli           the commands that do something
+asking        the commands that ask
+options       what they have in common
+failures      which error ends a command with which code
+running       one run, from its files to its summary
+offline       one rating that keeps nothing
+demo          a run over the examples, explained
+usage_files   which files a command reads
+progress      how far a run has come
+summary       what it came to
+statements    statements and running bills as text and CSV
+charges       charges
+explanation   the arithmetic of one charge
+rejections    what was not accepted
+rows          tables of ClickHouse as text, JSON lines and CSV
+screen        how amounts, times and other people's texts look
+"""

@@ -107,6 +107,17 @@ def charge(sink: Readable, charge_id: str) -> Charge | None:
     return charges_from_table(found)[0] if found.num_rows else None
 
 
+def charge_ids(sink: Readable, beginning: str, *, limit: int) -> list[str]:
+    """The ids of charges that begin so, in order."""
+    found = sink.query_arrow(
+        "SELECT charge_id FROM charges FINAL WHERE startsWith(charge_id, {beginning:String}) "
+        "ORDER BY charge_id LIMIT {limit:UInt64}",
+        {"beginning": beginning, "limit": limit},
+    )
+    ids: list[str] = found["charge_id"].to_pylist()
+    return ids
+
+
 def rejections(sink: Readable, *, reason: Reason | None = None, limit: int = 1_000) -> list[Rejection]:
     """Rejections by origin and position; those of one reason, or all."""
     found = sink.query_arrow(

@@ -1,7 +1,8 @@
 """Volume prices: the whole quantity at the unit price of the tier that it reaches, plus that tier's flat fee.
 
-Free units are taken off first. When one more unit reaches a cheaper tier the price can fall, so a charge can be
-negative: the earlier units are given back at their old price and charged at the new one.
+Free units are taken off first. Below zero (net credit) the first tier goes on, without its flat fee. When one more unit
+reaches a cheaper tier the price can fall, so a charge can be negative: the earlier units are given back at their old
+price and charged at the new one.
 """
 
 from dataclasses import dataclass
@@ -30,7 +31,7 @@ class Volume:
         free = (after - paid_after) - (before - paid_before)
         if free:
             parts.append(Part(band, 0, 0, free, 0))
-        if old is new and old is not None:
+        if old is new and old is not None and (paid_before > 0) == (paid_after > 0):
             if paid_after != paid_before:
                 parts.append(_units(band, old, paid_after - paid_before))
             return parts
@@ -58,6 +59,6 @@ def _units(band: str, tier: Tier, quantity: int) -> Part:
 def _whole(band: str, tier: Tier, quantity: int, sign: int) -> list[Part]:
     """All of a tier's price for the quantity, added (sign 1) or given back (sign -1)."""
     parts = [_units(band, tier, sign * quantity)]
-    if tier.flat_fee:
+    if tier.flat_fee and quantity > 0:
         parts.append(Part(band, tier.number, 0, 0, sign * tier.flat_fee))
     return parts

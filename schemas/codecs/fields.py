@@ -25,7 +25,8 @@ REQUIRED = ("id", "account", "meter", "start", "end")
 _NUMBER = re.compile(r"[+-]?(?:[0-9]+(?:\.[0-9]*)?|\.[0-9]+)(?:[eE][+-]?[0-9]+)?")
 _NOT_FINITE = re.compile(r"[+-]?(?:inf|infinity|s?nan[0-9]*)", re.IGNORECASE)
 _INSTANT = re.compile(
-    r"[0-9]{4}-[0-9]{2}-[0-9]{2}[Tt ](?:[01][0-9]|2[0-3]):[0-9]{2}:[0-9]{2}(?:\.[0-9]+)?(Z|z|[+-][0-9]{2}:[0-9]{2})?"
+    r"[0-9]{4}-[0-9]{2}-[0-9]{2}[Tt ](?:[01][0-9]|2[0-3]):[0-9]{2}(?::[0-9]{2}(?:\.[0-9]+)?)?"
+    r"(Z|z|[+-][0-9]{2}:[0-9]{2})?"
 )
 _BOUNDS = Context(prec=MAX_DIGITS, Emin=-MAX_DIGITS, Emax=MAX_DIGITS - 1, traps=[Rounded, Overflow, Subnormal, Clamped])
 _LONGEST_NUMBER = 400
@@ -93,9 +94,11 @@ def _unbounded(text: str) -> Refusal:
 
 
 def instant_of(text: str) -> datetime | Refusal:
-    """The UTC instant that an RFC 3339 text states; decimals beyond microseconds are cut off.
+    """The UTC instant that an RFC 3339 text states; seconds may be left out, decimals beyond microseconds are cut off.
 
     >>> str(instant_of("2012-02-01T00:00:00-05:00"))
+    '2012-02-01 05:00:00+00:00'
+    >>> str(instant_of("2012-02-01T00:00-05:00"))
     '2012-02-01 05:00:00+00:00'
     >>> instant_of("2012-02-01T05:00:00").reason, instant_of("2012-02-01").reason
     (<Reason.NO_ZONE: 'no-zone'>, <Reason.WRONG_TYPE: 'wrong-type'>)
@@ -130,7 +133,7 @@ def utc(instant: datetime) -> datetime | Refusal:
 
 
 def _no_instant(text: str) -> Refusal:
-    what = f"{shown(text)} is not a date and time that exists"
+    what = f"{shown(text)} is no date and time"
     return Refusal(Reason.WRONG_TYPE, f"{what}. Write it by RFC 3339, like 2012-02-01T05:00:00Z")
 
 

@@ -255,7 +255,7 @@ WRONG: list[tuple[str, str, Reason]] = [
     ("end", "2012-02-01 05:00:00.5", Reason.NO_ZONE),
     ("start", "2012-02-01", Reason.WRONG_TYPE),
     ("start", "2012-02-30T05:00:00Z", Reason.WRONG_TYPE),
-    ("start", "2012-02-01T05:00Z", Reason.WRONG_TYPE),
+    ("start", "2012-02-01T05Z", Reason.WRONG_TYPE),
     ("start", "20120201T050000Z", Reason.WRONG_TYPE),
     ("start", "2012-W05-3T05:00:00Z", Reason.WRONG_TYPE),
     ("start", "2012-02-01T24:00:00Z", Reason.WRONG_TYPE),
