@@ -1,8 +1,9 @@
 """Intake log: which usage files a directory has read, how far, and what came of them.
 
-A file is known by its content, so the same file under another name is not read again, and one that has grown is
-another file (whose old records are then duplicates). The entry is written together with what a batch of the file
-has changed; `received` is fixed when the file is first taken in, so a reading that resumes is the same reading.
+A file is known by its content and the column mapping that it was read with, so the same file under another name is
+not read again, and one that has grown is another file (whose old records are then duplicates). The entry is written
+together with what a batch of the file has changed; `received` is fixed when the file is first taken in, so a reading
+that resumes is the same reading.
 """
 
 import hashlib
@@ -14,6 +15,7 @@ from msgspec.msgpack import Decoder, Encoder
 
 from pipeline.entries import Key
 from pipeline.processing import Outcome
+from schemas.files import ColumnMapping
 from schemas.rejection import Rejection
 
 
@@ -83,14 +85,18 @@ class FileEntry(Struct):
     finished: bool = False
 
 
-encode_file = Encoder().encode
+encode = Encoder().encode
 decode_file = Decoder(FileEntry).decode
 
 
-def file_key(path: Path) -> Key:
-    """Where the file of this content is kept: its BLAKE2b-256. Raises OSError where it cannot be read."""
+def file_key(path: Path, mapping: ColumnMapping) -> Key:
+    """Where the file of this content, read with this mapping, is kept. Raises OSError where it cannot be read."""
     with path.open("rb") as file:
-        return b"f" + hashlib.file_digest(file, lambda: hashlib.blake2b(digest_size=32)).digest()
+        content = hashlib.file_digest(file, lambda: hashlib.blake2b(digest_size=32)).digest()
+    if not mapping:
+        return b"f" + content
+    columns, constants = sorted(mapping.columns.items()), sorted(mapping.constants.items())
+    return b"f" + hashlib.blake2b(content + encode((columns, constants)), digest_size=32).digest()
 
 
 def total(tallies: Iterable[Tally]) -> Tally:

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from agents.directory import Directory
-from agents.intake_log import FileEntry, Tally, decode_file, encode_file, file_key
+from agents.intake_log import FileEntry, Tally, decode_file, encode, file_key
 from agents.journal import encode_entry
 from agents.projection import Projection
 from agents.reference import Reference
@@ -21,11 +21,11 @@ from pipeline.ledger import Ledger
 from pipeline.processing import Outcome, Pipeline
 from pipeline.terms import Plans
 from schemas.codecs import UsageBatch
-from schemas.files import ColumnMapping, read_usage
+from schemas.files import NO_MAPPING, ColumnMapping, read_usage
 from schemas.rejection import Rejection
 
-BATCH_RECORDS = 16_384
-_ENTRIES_PER_INSERT = 16
+BATCH_RECORDS = 8_192
+_ENTRIES_PER_INSERT = 32
 _ACCOUNTS_PER_COMMIT = 1_000
 
 
@@ -75,26 +75,29 @@ class LocalRunner:
         self._between = between
         self._progress = progress
 
-    def read(self, path: Path, now: int, mapping: ColumnMapping | None = None) -> FileResult:
-        """Rate what has not been rated of a file; `now` is when it arrived, if it is new. Raises OSError."""
-        key = file_key(path)
+    def read(self, path: Path, now: int, mapping: ColumnMapping = NO_MAPPING, *, again: bool = False) -> FileResult:
+        """Rate what has not been rated of a file; `now` is when it arrived, if it is new. Raises OSError.
+
+        `again` reads a file that was read to its end once more: what was accepted is a duplicate now, and what was
+        rejected for want of an account or a tariff has another chance.
+        """
+        key = file_key(path, mapping)
         stored = self._directory.get(key)
-        entry = FileEntry(str(path), path.stat().st_size, now, Tally()) if stored is None else decode_file(stored)
-        if entry.finished:
+        entry = decode_file(stored) if stored is not None else None
+        if entry is not None and entry.finished and not again:
             return FileResult(path, entry.tally, entry.tally.received, finished=True)
+        if entry is None or entry.finished:
+            entry = FileEntry(str(path), path.stat().st_size, now, Tally())
+            self._directory.commit({key: encode(entry)})
         before = entry.tally.received
-        if stored is None:
-            self._directory.commit({key: encode_file(entry)})
-        batches = read_usage(
-            path, origin=entry.name, batch_size=BATCH_RECORDS, skip=entry.tally.received, mapping=mapping
-        )
+        batches = read_usage(path, origin=entry.name, batch_size=BATCH_RECORDS, skip=before, mapping=mapping)
         for batch in batches:
             self._take(batch, entry, key)
             self._progress(Progress(path, batch.bytes_read, entry.tally.received - before))
             if not self._between():
                 return FileResult(path, entry.tally, before, finished=False)
         entry.finished = True
-        self._directory.commit({key: encode_file(entry)})
+        self._directory.commit({key: encode(entry)})
         return FileResult(path, entry.tally, before, finished=True)
 
     def close_silent(self, now: int) -> Tally:
@@ -123,7 +126,7 @@ class LocalRunner:
         entry.tally.add_outcome(outcome)
         # 2. Write it down, whole.
         changes = self._ledger.changes()
-        changes[key] = encode_file(entry)
+        changes[key] = encode(entry)
         self._directory.commit(changes, encode_entry(outcome.charges, outcome.statements, rejections))
         self._ledger.committed()
         # 3. Tell ClickHouse.

@@ -15,7 +15,7 @@ from pipeline.ledger import Ledger
 from pipeline.processing import Outcome, Pipeline
 from pipeline.terms import Plans
 from schemas.codecs import UsageBatch
-from schemas.files import ColumnMapping, read_usage
+from schemas.files import NO_MAPPING, ColumnMapping, read_usage
 from schemas.rejection import Rejection
 from schemas.usage import UsageRecord
 
@@ -44,7 +44,7 @@ class MemoryStore:
         return [self._values.get(key) for key in keys]
 
 
-def rate_files(paths: Iterable[Path], plans: Plans, received: int, mapping: ColumnMapping | None = None) -> Rated:
+def rate_files(paths: Iterable[Path], plans: Plans, received: int, mapping: ColumnMapping = NO_MAPPING) -> Rated:
     """Rate the files. Raises OSError where one cannot be read."""
     batches = [batch for path in paths for batch in read_usage(path, mapping=mapping)]
     places = sorted(

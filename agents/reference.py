@@ -13,7 +13,7 @@ from msgspec.msgpack import Decoder, Encoder
 from agents.directory import Directory
 from agents.errors import SuccessionError
 from agents.journal import encode_tables
-from pipeline.entries import Key, pack
+from pipeline.entries import Key, account_key, pack
 from pipeline.ledger import LONG_AGO, AccountState, Ledger
 from pipeline.terms import AccountPlan, Plans
 from schemas.account import Account
@@ -54,7 +54,7 @@ class Reference:
 
     def declared(self, tenant: str, account: str) -> int:
         """When the account was first heard of."""
-        return self._accounts[_account_key(tenant, account)].declared
+        return self._accounts[_document_key(tenant, account)].declared
 
     def adopt(self, given: Catalogue, now: int) -> Plans:
         """Take in new and changed documents; what is stored and not given stays.
@@ -62,7 +62,7 @@ class Reference:
         Raises SuccessionError where something given contradicts what usage was rated under; then nothing is taken in.
         """
         tariffs = {_tariff_key(t): canonical(t) for versions in given.tariffs.values() for t in versions}
-        accounts = {_account_key(*key): account for key, account in given.accounts.items()}
+        accounts = {_document_key(*key): account for key, account in given.accounts.items()}
         problems = [self._changed_version(key) for key, text in tariffs.items() if self._tariffs.get(key, text) != text]
         _stop_at(problems)
         new_tariffs = {key: text for key, text in tariffs.items() if key not in self._tariffs}
@@ -100,7 +100,7 @@ class Reference:
             if old is None or new is None or (old.assignments == new.assignments and _basics(old) == _basics(new)):
                 continue
             state = ledger.account(tenant, account)
-            if state is not None:
+            if state is not None and self._directory.get(account_key(tenant, account)) is not None:
                 yield from _contradiction(state, old, new)
 
     def _store(self, tariffs: dict[Key, bytes], accounts: dict[Key, Declared]) -> None:
@@ -120,8 +120,6 @@ class Reference:
 
 def _contradiction(state: AccountState, old: AccountPlan, new: AccountPlan) -> Iterator[str]:
     reached = max([state.open_from, *state.watermarks.values()])
-    if not state.watermarks and not state.periods:
-        return
     if _basics(old) != _basics(new):
         yield (
             f"account {state.account}: zone, currency and billing_day were {_basics(old)} when its usage was rated "
@@ -146,7 +144,7 @@ def _tariff_key(tariff: Tariff) -> Key:
     return _TARIFFS + f"{tariff.tariff}\0{tariff.version}".encode()
 
 
-def _account_key(tenant: str, account: str) -> Key:
+def _document_key(tenant: str, account: str) -> Key:
     return _ACCOUNTS + pack((tenant, account))
 
 

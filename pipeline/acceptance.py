@@ -101,7 +101,7 @@ class Acceptance:
             if statement not in counted:
                 counted.append(statement)
                 statement.count(facts, start, end)
-                if awaited_by is not None:
+                if awaited_by is not None and not self._counts(awaited_by, statement):
                     statement.count(awaited_by.usage_hash, start, end)
             if step.sign > 0:
                 terms = piece.seat.terms
@@ -112,6 +112,7 @@ class Acceptance:
                         terms.tariff,
                         terms.version,
                         terms.start,
+                        statement.start,
                         start,
                         end,
                         piece.shares,
@@ -125,6 +126,13 @@ class Acceptance:
             target, entry = self._corrected
             ledger.entries[target] = entry
         return charges
+
+    def _counts(self, awaited_by: Entry, statement: Period) -> bool:
+        """Whether the correction that waited for this record was counted on the statement for usage of its own."""
+        usage = self._usage
+        correction = self._ledger.find(identity(usage.tenant, usage.source, awaited_by.corrected_by))
+        postings = correction.postings if correction is not None else []
+        return any(posting.statement_start == statement.start for posting in postings)
 
     def _plan(self, piece: Piece, sign: int, corrects: str) -> Refusal | None:
         """Rate one step on top of the steps before it."""

@@ -5,6 +5,7 @@ Local midnight is the first instant of the date, also where clocks change at mid
 day has 24 hours.
 """
 
+import re
 from bisect import bisect_right
 from calendar import monthrange
 from datetime import UTC, date, datetime, time, timedelta, tzinfo
@@ -13,6 +14,7 @@ from zoneinfo import ZoneInfo
 from schemas.instants import SECOND_US, from_us, to_us
 
 ONE_DAY = timedelta(days=1)
+_MONTH = re.compile(r"(?:19|2[0-9])[0-9]{2}-(?:0[1-9]|1[0-2])")
 
 
 def midnight(day: date, zone: tzinfo) -> int:
@@ -91,8 +93,10 @@ class Calendar:
         >>> from_us(start).date().isoformat()
         '2012-02-15'
         """
-        month = datetime.strptime(name, "%Y-%m").replace(tzinfo=UTC)
-        return self.period(self._bound((month.year, month.month)))
+        if not _MONTH.fullmatch(name):
+            raise ValueError(f"{name!r} is no month: write YYYY-MM")
+        year, month = map(int, name.split("-"))
+        return self.period(self._bound((year, month)))
 
     def name(self, start: int) -> str:
         """The month in which a period begins, as `YYYY-MM`."""

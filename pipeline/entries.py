@@ -36,6 +36,7 @@ class Posting(Struct, frozen=True, array_like=True, gc=False):
     tariff: str
     version: str
     start: int
+    statement_start: int
     usage_start: int
     usage_end: int
     shares: list[tuple[int, int]]

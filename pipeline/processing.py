@@ -103,8 +103,8 @@ class Pipeline:
                 return id_reused(usage)
             outcome.duplicates += 1
             return None
-        if known is not None and (known.account, known.meter) != (usage.account, usage.meter):
-            known = None  # what came to correct it was about something else
+        if known is not None and (quantity is None or (known.account, known.meter) != (usage.account, usage.meter)):
+            known = None  # what came to correct it cannot: this is a void, or about something else
         # 3. What does it change?
         if quantity is not None and end <= seat.terms.end:  # nearly every record
             pieces: list[Piece] | None = [Piece(seat, start, end, in_bands(seat.terms, start, end, quantity))]

@@ -90,10 +90,8 @@ def _amount(state: AccountState, fee: Fee, served: tuple[int, int], period: tupl
 def prorated(value: int, days: int, whole: int) -> int:
     """value × days ÷ whole, half-even at the stored digit.
 
-    >>> prorated(31 * 10**AMOUNT_SCALE, 18, 31) == 18 * 10**AMOUNT_SCALE
-    True
-    >>> prorated(10**QUANTITY_SCALE, 1, 3)
-    333333
+    >>> prorated(31_000_000, 18, 31), prorated(1_000_000, 1, 3)
+    (18000000, 333333)
     """
     return divide(value * days, whole, RoundingMode.HALF_EVEN)
 

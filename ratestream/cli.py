@@ -73,6 +73,10 @@ def run(
     ] = None,
     columns: MapOption = None,
     constants: SetOption = None,
+    again: Annotated[
+        bool,
+        typer.Option("--again", help="Read known files once more: what was rejected has another chance."),
+    ] = False,
 ) -> None:
     """Rate usage into a data directory: charges, statements, rejections.
 
@@ -93,6 +97,7 @@ def run(
         catalogue=_catalogue(tariffs, accounts),
         watch=watch,
         mapping=mapping,
+        again=again,
         clickhouse_dsn=settings.clickhouse_dsn(os.environ),
     )
     with _mapping_fits(mapping):
@@ -205,9 +210,7 @@ def _catalogue(tariffs: Path | None, accounts: Path | None) -> "Catalogue | None
     return load_catalogue(tariffs, accounts)
 
 
-def _mapping(columns: Sequence[str] | None, constants: Sequence[str] | None) -> "ColumnMapping | None":
-    if not columns and not constants:
-        return None
+def _mapping(columns: Sequence[str] | None, constants: Sequence[str] | None) -> "ColumnMapping":
     from ratestream.usage_files import column_mapping
 
     try:
@@ -217,11 +220,11 @@ def _mapping(columns: Sequence[str] | None, constants: Sequence[str] | None) -> 
 
 
 @contextmanager
-def _mapping_fits(mapping: "ColumnMapping | None") -> Iterator[None]:
+def _mapping_fits(mapping: "ColumnMapping") -> Iterator[None]:
     """Reading tells with a ValueError that a file has no columns to map."""
     try:
         yield
     except ValueError as error:
-        if mapping is None:
+        if not mapping:
             raise
         raise typer.BadParameter(str(error)) from error

@@ -23,7 +23,7 @@ from pipeline.bill import MoneyError
 from ratestream.progress import Report, reporting
 from ratestream.usage_files import Watch
 from schemas.catalogue import Catalogue
-from schemas.files import ColumnMapping
+from schemas.files import NO_MAPPING, ColumnMapping
 from schemas.instants import to_us
 
 _LOOK_S = 1.0
@@ -42,7 +42,8 @@ class Order:
     files: list[Path]
     catalogue: Catalogue | None
     watch: Path | None = None
-    mapping: ColumnMapping | None = None
+    mapping: ColumnMapping = NO_MAPPING
+    again: bool = False
     clickhouse_dsn: str = ""
 
 
@@ -174,7 +175,7 @@ class _Run:
 
     def _read(self, file: Path) -> FileResult:
         before = self._records_done
-        result = self._runner.read(file, now_us(), self._order.mapping)
+        result = self._runner.read(file, now_us(), self._order.mapping, again=self._order.again)
         summary = self._summary
         self._bytes_done += file.stat().st_size
         self._records_done = before + result.tally.received - result.before

@@ -165,8 +165,11 @@ class _SeasonCheck:
 def pro_rata_findings(bands: Sequence[Band]) -> list[Finding]:
     """What keeps the tiers of these bands from being shared: in each season all must have the same bounds."""
     findings: dict[int, Finding] = {}
-    for season in {band.season: None for band in bands if band.season is not None} or [None]:
-        active = [(index, band) for index, band in enumerate(bands) if band.season in (None, season)]
+    if len({band.season is None for band in bands}) > 1:
+        what = "tiers_across_bands: pro-rata needs a season in all bands or in none"
+        return [Finding(what, "name the season of each band", ("bands",))]
+    for season in {band.season: None for band in bands}:
+        active = [(index, band) for index, band in enumerate(bands) if band.season == season]
         first = active[0][1]
         for index, band in active:
             obstacle = _obstacle(first, band)

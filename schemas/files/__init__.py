@@ -4,7 +4,7 @@ Every line, row or record of a file is received once, as a record or a rejection
 Read in this order: reading (the way in), lines, jsonl, columns, csv_rows, parquet. Before intake.
 """
 
-from schemas.files.columns import ColumnMapping
+from schemas.files.columns import NO_MAPPING, ColumnMapping
 from schemas.files.reading import read_usage
 
-__all__ = ["ColumnMapping", "read_usage"]
+__all__ = ["NO_MAPPING", "ColumnMapping", "read_usage"]

@@ -39,6 +39,10 @@ class ColumnMapping:
         return bool(self.columns or self.constants)
 
 
+NO_MAPPING = ColumnMapping()
+"""Every column is the field of its name."""
+
+
 class Plan(NamedTuple):
     """Where the fields of a table's rows stand: column indexes by field, attributes by name, and constants."""
 

@@ -17,7 +17,7 @@ from schemas.codecs.batch import MIB, Fault, Limits, UsageBatch
 from schemas.codecs.compression import BrokenStreamError, decompressed
 from schemas.codecs.fields import Refusal
 from schemas.codecs.usage_json import BOM
-from schemas.files.columns import ColumnMapping
+from schemas.files.columns import NO_MAPPING, ColumnMapping
 from schemas.files.csv_rows import csv_pieces
 from schemas.files.jsonl import jsonl_pieces
 from schemas.files.lines import lines_of
@@ -26,7 +26,6 @@ from schemas.files.piece import Decoded, Piece, fault_piece
 from schemas.rejection import Reason
 
 _LIMITS = Limits()
-_NO_MAPPING = ColumnMapping()
 _JSONL_NAMES = frozenset({".jsonl", ".ndjson", ".json"})
 _BATCH_BYTES = 64 * MIB
 
@@ -37,7 +36,7 @@ def read_usage(
     origin: str | None = None,
     batch_size: int = 16384,
     skip: int = 0,
-    mapping: ColumnMapping | None = None,
+    mapping: ColumnMapping = NO_MAPPING,
     limits: Limits = _LIMITS,
 ) -> Iterator[UsageBatch]:
     """The records and rejections of a usage file, after the first `skip` of them, at most `batch_size` in a batch.
@@ -49,7 +48,7 @@ def read_usage(
     if batch_size < 1 or skip < 0:
         raise ValueError(f"batch_size {batch_size} must be at least 1, and skip {skip} at least 0")
     name = str(path) if origin is None else origin
-    return _batches(path, name, batch_size, skip, mapping or _NO_MAPPING, limits)
+    return _batches(path, name, batch_size, skip, mapping, limits)
 
 
 def _batches(

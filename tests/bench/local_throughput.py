@@ -124,7 +124,7 @@ def _text(instant: datetime) -> str:
     return f"{instant:%Y-%m-%dT%H:%M:%SZ}"
 
 
-def _must(held: bool) -> None:  # noqa: FBT001 - reads as what it says
+def _must(held: bool) -> None:
     if not held:
         raise SystemExit("the run did not do what was measured: not every record was rated once")
 

@@ -201,6 +201,8 @@ WRONG = [
      "tiers without flat fees", "separate"),
     ('{model: graduated, tiers: [{up_to: "10.0", unit_price: 0.1}, {unit_price: -0.15}]}',
      "{model: per_unit, unit_price: 1}", 32, "meters.solar.bands[1].price", "needs graduated prices", "separate"),
+    ("      - name: off-peak\n        season: summer\n", "      - name: off-peak\n", 24, "meters.solar.bands",
+     "needs a season in all bands or in none", "name the season"),
 ]  # fmt: skip
 
 

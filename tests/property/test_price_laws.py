@@ -1,0 +1,127 @@
+"""Laws of prices: a charge is a difference of totals, whatever the way from one to the other."""
+
+from collections.abc import Sequence
+from decimal import Decimal
+from fractions import Fraction
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from pipeline.pricing import BandPrices, compile_bands
+from pipeline.splitting import allot, share_by_time
+from schemas.charge import Part
+from schemas.fixed_point import AMOUNT_ONE, QUANTITY_ONE
+from tests.property.strategies import SEASONS, examples, meters, prices
+from tests.small_books import Json, tariff
+
+totals = st.one_of(
+    st.integers(-3 * QUANTITY_ONE, 150 * QUANTITY_ONE), st.integers(0, 200).map(lambda n: n * QUANTITY_ONE)
+)
+days = st.integers(1, 31)
+
+
+def compiled(meter: Json, days: int) -> BandPrices:
+    document = tariff(**meter, seasons=SEASONS, holidays=["01-01"])
+    return compile_bands(document.meters["power"], lambda season: days if season is None else days // 2)
+
+
+def summed(*parts: Sequence[Part]) -> dict[tuple[str, int, int, bool], tuple[int, int]]:
+    """Quantity and amount of each band, tier and unit price, without those that come to nothing."""
+    sums: dict[tuple[str, int, int, bool], tuple[int, int]] = {}
+    for part in (part for some in parts for part in some):
+        key = (part.band, part.tier, part.unit_price, part.quantity == 0)
+        quantity, amount = sums.get(key, (0, 0))
+        sums[key] = (quantity + part.quantity, amount + part.amount)
+    return {key: found for key, found in sums.items() if found != (0, 0)}
+
+
+@examples(400)
+@given(meters(), days, st.data())
+def test_two_steps_are_one(meter: Json, of_days: int, data: st.DataObject) -> None:
+    price = compiled(meter, of_days)
+    a, b, c = ([data.draw(totals) for _ in price.names] for _ in range(3))
+    assert summed(price.between(a, b), price.between(b, c)) == summed(price.between(a, c))
+    assert summed(price.between(a, b), price.between(b, a)) == {}
+    assert price.between(a, a) == []
+
+
+@examples(300)
+@given(meters(), days, st.data())
+def test_parts_add_up_to_the_quantity_of_their_band(meter: Json, of_days: int, data: st.DataObject) -> None:
+    price = compiled(meter, of_days)
+    counted = [name for name, band in zip(price.names, price.separate, strict=True) if type(band).__name__ != "Package"]
+    before, after = ([data.draw(totals) for _ in price.names] for _ in range(2))
+    parts = price.between(before, after)
+    for name in counted:
+        index = price.names.index(name)
+        assert sum(part.quantity for part in parts if part.band == name) == after[index] - before[index]
+    assert all(part.amount == part.quantity * part.unit_price for part in parts if part.quantity)
+
+
+def price_of(price: Json, total: Fraction, days: int) -> Fraction:
+    """What a total of zero or more costs, by the words of the tariff and with no code of the pipeline."""
+    times = days if price.get("tiers_per") == "day" else 1
+    paid = max(Fraction(0), total - Fraction(price["free_units"]) * times)
+    if price["model"] == "per_unit":
+        return paid * Fraction(price["unit_price"])
+    if price["model"] == "package":
+        return -(-paid // Fraction(price["size"])) * Fraction(price["package_price"])
+    cost = lower = Fraction(0)
+    for tier in price["tiers"]:
+        upper = None if tier["up_to"] is None else Fraction(tier["up_to"]) * times
+        unit_price, flat_fee = Fraction(tier["unit_price"]), Fraction(tier["flat_fee"])
+        is_last = upper is None or paid <= upper
+        if paid > 0 and price["model"] == "volume" and is_last:
+            return paid * unit_price + flat_fee
+        if paid > lower and price["model"] == "graduated":
+            cost += (paid - lower if is_last or upper is None else upper - lower) * unit_price + flat_fee
+        if is_last or upper is None:
+            return cost
+        lower = upper
+    raise AssertionError("the last tier has no end")
+
+
+@examples(500)
+@given(prices, days, st.data())
+def test_prices_are_what_the_tariff_says(price: Json, of_days: int, data: st.DataObject) -> None:
+    tiers = [
+        Decimal(t["up_to"]) * (of_days if price["tiers_per"] == "day" else 1)
+        for t in price.get("tiers", ())
+        if t["up_to"]
+    ]
+    near = [int(bound * QUANTITY_ONE) + step for bound in tiers for step in (-1, 0, 1)]
+    total = data.draw(st.one_of(st.integers(0, 200 * QUANTITY_ONE), st.sampled_from([0, 1, *near])))
+    found = sum(part.amount for part in compiled({"price": price}, of_days).between([0], [total]))
+    assert Fraction(found, AMOUNT_ONE) == price_of(price, Fraction(total, QUANTITY_ONE), of_days)
+
+
+sums = st.integers(0, 10**20)
+
+
+@examples(400)
+@given(st.lists(sums, min_size=1, max_size=6), st.lists(st.integers(0, 10**6), min_size=1, max_size=6))
+def test_a_table_has_the_sums_that_it_was_given(rows: list[int], weights: list[int]) -> None:
+    total = sum(rows)
+    columns = share_by_time(total, 0, len(weights), range(1, len(weights)))
+    table = allot(rows, columns)
+    assert [sum(row) for row in table] == rows
+    assert [sum(column) for column in zip(*table, strict=True)] == columns
+    for row, of_row in zip(table, rows, strict=True):
+        for cell, of_column in zip(row, columns, strict=True):
+            assert abs(cell * total - of_row * of_column) < 2 * max(total, 1)
+
+
+@examples(300)
+@given(
+    st.integers(-(10**18), 10**18),
+    st.integers(-(10**15), 10**15),
+    st.lists(st.integers(1, 10**12), min_size=1, max_size=8),
+)
+def test_shares_add_up_and_are_near_their_time(quantity: int, start: int, lengths: list[int]) -> None:
+    borders = [start]
+    for length in lengths:
+        borders.append(borders[-1] + length)
+    shares = share_by_time(quantity, start, borders[-1], borders[1:-1])
+    assert sum(shares) == quantity
+    for share, length in zip(shares, lengths, strict=True):
+        assert abs(Fraction(share) - Fraction(quantity * length, borders[-1] - start)) < 1
