@@ -7,13 +7,13 @@ PYTHONS := $(or $(PYTHON),python3.13 python3.12 python3.11 python3)
 PACKAGES := schemas pipeline sinks agents ratestream
 PIP := $(VENV)/bin/python -m pip --quiet --disable-pip-version-check --no-input
 
-.PHONY: help demo test lint format lock clean
+.PHONY: help demo test lint format bench verify lock clean
 .DELETE_ON_ERROR:
 
 help: ## list what make can do
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "make %-7s %s\n", $$1, $$2}' Makefile
 
-demo: $(READY) ## rate a month of real homes and show their statements
+demo: $(READY) ## rate real homes and a made-up cloud, and show their statements
 	@$(VENV)/bin/ratestream demo $(ARGS)
 
 test: lint ## every check: lint, format, types, tests (ARGS='-k tier' chooses tests)
@@ -27,6 +27,12 @@ lint: $(READY) ## lint, format and types only
 	@$(VENV)/bin/python -m ruff format --check .
 	@echo '== mypy'
 	@$(VENV)/bin/python -m mypy
+
+bench: $(READY) ## measure how many records a second one core rates
+	@$(VENV)/bin/python -m tests.bench.local_throughput $(ARGS)
+
+verify: $(READY) ## work out the bills of an export again, independently (ARGS='--tariffs PATH --accounts PATH --export DIR USAGE')
+	@$(VENV)/bin/python -m tests.oracle $(ARGS)
 
 format: $(READY) ## put the code into its one format
 	@$(VENV)/bin/python -m ruff check --fix-only .

@@ -58,4 +58,4 @@ def merged_tables(entries: Iterable[bytes]) -> Iterator[tuple[str, pa.Table]]:
         for name, data in _decode(entry).tables.items():
             found.setdefault(name, []).append(decode_table(data))
     for name, tables in found.items():
-        yield name, pa.concat_tables(tables)
+        yield name, pa.concat_tables(tables).combine_chunks()

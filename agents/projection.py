@@ -16,8 +16,9 @@ from sinks.clickhouse import ClickHouse
 from sinks.document_columns import projection_table
 
 NAME = "journal"
-RUN_BYTES = 32 * 1024 * 1024
-"""Encoded journal entries that are inserted together: enough for large parts, little enough for memory."""
+RUN_BYTES = 8 * 1024 * 1024
+"""Encoded journal entries that are inserted together, some 100,000 charges: 3.0 µs a charge. With a quarter of that it
+is 3.8 µs, and with four times as much 5.2 µs, as the engine then asks for new memory each time."""
 
 
 class Projection:

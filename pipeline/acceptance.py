@@ -21,25 +21,25 @@ from schemas.fixed_point import LIMIT
 from schemas.instants import SECOND_US
 from schemas.usage import UsageRecord
 
-
-class Piece(Struct, frozen=True, gc=False):
-    """The share of a record that falls to one seat."""
-
-    seat: Seat
-    start: int
-    end: int
-    shares: Shares
+Piece = tuple[Seat, int, int, Shares]
+"""The share of a record that falls to one seat: seat, start, end, quantity by band."""
 
 
 class Step(Struct, frozen=True, gc=False):
     """A piece put in (sign 1) or taken out (sign −1), and the charge that this makes on a statement."""
 
     charge_id: str
-    piece: Piece
+    seat: Seat
+    start: int
+    end: int
+    shares: Shares
     sign: int
     corrects: str
-    rated: Rated
     statement: Period
+    rated: Rated
+
+
+USAGE, ADJUSTMENT, REVERSAL = ChargeKind.USAGE, ChargeKind.ADJUSTMENT, ChargeKind.REVERSAL
 
 
 class Acceptance:
@@ -71,21 +71,20 @@ class Acceptance:
         self._corrected = (target, Entry(entry.usage_hash, entry.account, entry.meter, entry.postings, usage.id))
         for posting in entry.postings:
             seat = seat_of(self._state, usage.meter, posting)
-            piece = Piece(seat, posting.usage_start, posting.usage_end, posting.shares)
-            refusal = self._plan(piece, -1, posting.charge_id)
+            refusal = self._plan(seat, posting.usage_start, posting.usage_end, posting.shares, -1, posting.charge_id)
             if refusal is not None:
                 return refusal
         return None
 
     def put_in(self, pieces: Sequence[Piece], awaited_by: Entry | None) -> Refusal | None:
         """Plan to put the record's pieces in, and out again where a correction came before it; or say why not."""
-        for piece in pieces:
-            refusal = self._plan(piece, 1, "")
+        for seat, start, end, shares in pieces:
+            refusal = self._plan(seat, start, end, shares, 1, "")
             if refusal is not None:
                 return refusal
         if awaited_by is not None:
             for step in [step for step in self._steps if step.sign > 0]:
-                self._plan(step.piece, -1, step.charge_id)
+                self._plan(step.seat, step.start, step.end, step.shares, -1, step.charge_id)
         return None
 
     def post(self, received: int, awaited_by: Entry | None) -> list[Charge]:
@@ -95,16 +94,16 @@ class Acceptance:
         postings: list[Posting] = []
         counted: list[Period] = []
         for step in self._steps:
-            piece, statement = step.piece, step.statement
-            start, end = piece.start, piece.end
+            statement, start, end = step.statement, step.start, step.end
             charges.append(self._post_step(step))
+            statement.cover(start, end)
             if statement not in counted:
                 counted.append(statement)
-                statement.count(facts, start, end)
+                statement.count(facts)
                 if awaited_by is not None and not self._counts(awaited_by, statement):
-                    statement.count(awaited_by.usage_hash, start, end)
+                    statement.count(awaited_by.usage_hash)
             if step.sign > 0:
-                terms = piece.seat.terms
+                terms = step.seat.terms
                 postings.append(
                     Posting(
                         step.charge_id,
@@ -115,10 +114,10 @@ class Acceptance:
                         statement.start,
                         start,
                         end,
-                        piece.shares,
+                        step.shares,
                     )
                 )
-                if state.advance_to(terms.meter, end, piece.seat.period, received):
+                if state.advance_to(terms.meter, end, step.seat.period, received):
                     ledger.move(state)
         corrected_by = awaited_by.corrected_by if awaited_by is not None else ""
         ledger.entries[self._key] = Entry(facts, usage.account, usage.meter, postings, corrected_by)
@@ -134,9 +133,9 @@ class Acceptance:
         postings = correction.postings if correction is not None else []
         return any(posting.statement_start == statement.start for posting in postings)
 
-    def _plan(self, piece: Piece, sign: int, corrects: str) -> Refusal | None:
+    def _plan(self, seat: Seat, start: int, end: int, shares: Shares, sign: int, corrects: str) -> Refusal | None:
         """Rate one step on top of the steps before it."""
-        state, seat, steps = self._state, piece.seat, self._steps
+        state, steps = self._state, self._steps
         terms, period, totals = seat.terms, seat.period, seat.totals
         statement = period
         if period.start < state.open_from:
@@ -148,22 +147,21 @@ class Acceptance:
         quantities, amount = totals.quantities, totals.amount
         if steps:
             for step in steps:
-                if step.piece.seat.totals is totals:
+                if step.seat.totals is totals:
                     quantities, amount = step.rated.quantities, amount + step.rated.amount
-        rated = rate(terms, quantities, piece.shares, sign)
-        if not (-LIMIT < amount + rated.amount < LIMIT and -LIMIT < statement.running + rated.amount < LIMIT):
+        rated = rate(terms, quantities, shares, sign)
+        change = rated.amount
+        if not (-LIMIT < amount + change < LIMIT and -LIMIT < statement.running + change < LIMIT):
             return amount_out_of_range(self._usage)
         charge_id = f"{self._key.hex()}-{len(steps)}" if steps else self._key.hex()
-        steps.append(Step(charge_id, piece, sign, corrects, rated, statement))
+        steps.append(Step(charge_id, seat, start, end, shares, sign, corrects, statement, rated))
         return None
 
     def _post_step(self, step: Step) -> Charge:
-        usage, piece, rated, statement = self._usage, step.piece, step.rated, step.statement
-        terms, period, totals = piece.seat.terms, piece.seat.period, piece.seat.totals
-        if step.sign < 0:
-            kind = ChargeKind.REVERSAL
-        else:
-            kind = ChargeKind.USAGE if statement is period else ChargeKind.ADJUSTMENT
+        usage, rated, statement = self._usage, step.rated, step.statement
+        terms, period, totals = step.seat.terms, step.seat.period, step.seat.totals
+        kind = REVERSAL if step.sign < 0 else USAGE if statement is period else ADJUSTMENT
+        amount = rated.amount
         charge = Charge(
             step.charge_id,
             kind,
@@ -173,8 +171,8 @@ class Acceptance:
             usage.id,
             terms.meter,
             terms.unit,
-            piece.start,
-            piece.end,
+            step.start,
+            step.end,
             terms.period_start,
             terms.period_end,
             statement.start,
@@ -182,17 +180,17 @@ class Acceptance:
             rated.used_before,
             rated.quantity,
             rated.parts,
-            rated.amount,
+            amount,
             terms.currency,
             terms.tariff,
             terms.version,
-            statement.running + rated.amount,
+            statement.running + amount,
             step.corrects,
         )
         if not totals.added:
             period.add(totals)
         totals.quantities = rated.quantities
-        totals.amount += rated.amount
+        totals.amount += amount
         statement.post(charge)
         if not period.touched:
             self._ledger.touch(self._state, period)

@@ -74,10 +74,13 @@ class Period:
         if charge.period_start < self.start:
             self.adjusted[charge.period_start] = self.adjusted.get(charge.period_start, 0) + charge.amount
 
-    def count(self, usage_hash: bytes, start: int, end: int) -> None:
+    def count(self, usage_hash: bytes) -> None:
         """Count a usage record whose charges this period's statement carries."""
         self.usage_records += 1
         self.usage_digest = (self.usage_digest + int.from_bytes(usage_hash, "big")) % MODULUS
+
+    def cover(self, start: int, end: int) -> None:
+        """Extend the span of the usage that this period's statement carries."""
         if self.first is None or start < self.first:
             self.first = start
         if self.last is None or end > self.last:

@@ -107,7 +107,7 @@ class Pipeline:
             known = None  # what came to correct it cannot: this is a void, or about something else
         # 3. What does it change?
         if quantity is not None and end <= seat.terms.end:  # nearly every record
-            pieces: list[Piece] | None = [Piece(seat, start, end, in_bands(seat.terms, start, end, quantity))]
+            pieces: list[Piece] | None = [(seat, start, end, in_bands(seat.terms, start, end, quantity))]
         else:
             pieces = self._pieces(state, seat, usage.meter, start, end, quantity)
         if pieces is None:
@@ -144,7 +144,7 @@ class Pipeline:
         begins = [start, *(later.terms.start for later in seats[1:])]
         shares = share_by_time(quantity, start, end, begins[1:])
         return [
-            Piece(seat, low, high, in_bands(seat.terms, low, high, share))
+            (seat, low, high, in_bands(seat.terms, low, high, share))
             for seat, low, high, share in zip(seats, begins, [*begins[1:], end], shares, strict=True)
         ]
 

@@ -37,19 +37,19 @@ def usage_hash(  # noqa: PLR0913 - the facts of a usage record, positional becau
 
 
 def charge_hash(charge: Charge) -> int:
-    """The 256-bit number that stands for a charge, amount included."""
+    """The 256-bit number that stands for a charge, amount included; its statement says whose it is, and the currency.
+
+    BLAKE2b-256 of [charge_id, kind, meter, period_start, quantity, amount, tariff, version]: quantity and amount as the
+    decimal text of their fixed point.
+    """
     facts = _pack(
         (
             charge.charge_id,
             charge.kind,
-            charge.tenant,
-            charge.account,
             charge.meter,
             charge.period_start,
-            charge.statement_start,
             str(charge.quantity),
             str(charge.amount),
-            charge.currency,
             charge.tariff,
             charge.version,
         )

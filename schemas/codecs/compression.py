@@ -60,9 +60,18 @@ def decompressed(pieces: Iterator[bytes], limits: Limits) -> Iterator[bytes]:
     counted = _Counted(chain([first], pieces))
     if first.startswith(GZIP):
         return _joined(_guarded(_gunzipped(counted), counted, limits))
-    if first.startswith(ZSTD) or (first[1:4] == _ZSTD_SKIPPABLE and 0x50 <= first[0] <= 0x5F):
+    if _is_zstd(first):
         return _joined(_guarded(_unzstd(counted), counted, limits))
     return iter(counted)
+
+
+def is_compressed(start: bytes) -> bool:
+    """Whether a stream that begins so is gzip or zstd."""
+    return start.startswith(GZIP) or _is_zstd(start)
+
+
+def _is_zstd(start: bytes) -> bool:
+    return start.startswith(ZSTD) or (start[1:4] == _ZSTD_SKIPPABLE and 0x50 <= start[0] <= 0x5F)
 
 
 def _guarded(pieces: Iterator[bytes], counted: _Counted, limits: Limits) -> Iterator[bytes]:

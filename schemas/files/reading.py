@@ -13,8 +13,8 @@ from typing import BinaryIO
 
 from schemas.codecs.avro_schema import CONTAINER
 from schemas.codecs.avro_usage import DecodedBlock, usage_from_container
-from schemas.codecs.batch import MIB, Fault, Limits, UsageBatch
-from schemas.codecs.compression import BrokenStreamError, decompressed
+from schemas.codecs.batch import MIB, Cutting, Fault, Limits, UsageBatch
+from schemas.codecs.compression import BrokenStreamError, decompressed, is_compressed
 from schemas.codecs.fields import Refusal
 from schemas.codecs.usage_json import BOM
 from schemas.files.columns import NO_MAPPING, ColumnMapping
@@ -86,6 +86,10 @@ def _pieces(file: BinaryIO, path: Path, mapping: ColumnMapping, limits: Limits) 
     if file.read(len(MAGIC)) == MAGIC:
         yield from parquet_pieces(file, mapping, limits)
         return
+    damage = _damage(file, limits)
+    if damage is not None:
+        yield fault_piece(damage)
+        return
     file.seek(0)
     contents = decompressed(iter(partial(file.read, MIB), b""), limits)
     try:
@@ -106,6 +110,31 @@ def _pieces(file: BinaryIO, path: Path, mapping: ColumnMapping, limits: Limits) 
         yield from jsonl_pieces(lines_of(contents, limits))
     else:
         yield from csv_pieces(lines_of(contents, limits), mapping, limits)
+
+
+def _damage(file: BinaryIO, limits: Limits) -> Fault | None:
+    """What is wrong with a compressed file whose checksum does not hold: none of it can be believed.
+
+    The checksum stands behind what it is of, so this reads the file once before any record of it counts. A file that
+    only ends too early is as good as what was written of it, and a plain file has no checksum.
+    """
+    file.seek(0)
+    start = file.read(4)
+    if not is_compressed(start):
+        return None
+    file.seek(0)
+    try:
+        for _ in decompressed(iter(partial(file.read, MIB), b""), limits):
+            pass
+    except BrokenStreamError as error:
+        if error.refusal.reason is not Reason.UNREADABLE:
+            return None
+        file.seek(0)
+        stored = Cutting(limits.original_cap)
+        for piece in iter(partial(file.read, MIB), b""):
+            stored.add(piece)
+        return Fault(error.refusal, stored.cut())
+    return None
 
 
 def _decoded(block: DecodedBlock) -> Decoded:

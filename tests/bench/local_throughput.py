@@ -18,7 +18,7 @@ from decimal import Decimal
 from pathlib import Path
 
 from agents.books import open_books
-from agents.local import BATCH_RECORDS, LocalRunner
+from agents.local import BATCH_RECORDS, LocalRunner, calm_collector
 from agents.offline import MemoryStore
 from pipeline.ledger import Ledger
 from pipeline.processing import Pipeline
@@ -88,6 +88,7 @@ def _pipeline_seconds(catalogue: Catalogue, records: int, accounts: int) -> floa
     """Time in the pipeline only: records are made, and changes thrown away, off the clock."""
     store = MemoryStore()
     ledger = Ledger(Plans(catalogue), store)
+    calm_collector()
     pipeline = Pipeline(ledger)
     usage = _usage(records, accounts)
     seconds = 0.0

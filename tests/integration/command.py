@@ -3,7 +3,7 @@
 import os
 import subprocess
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 
 ROOT = Path(__file__).parents[2]
@@ -19,21 +19,22 @@ TIMEOUT_S = 120
 Done = subprocess.CompletedProcess[str]
 
 
-def start(*arguments: str | Path, before: Callable[[], None] | None = None) -> subprocess.Popen[str]:
-    """The running command; `before` is called in its process before it begins."""
+def start(*arguments: str | Path, largest_file: int = 0) -> subprocess.Popen[str]:
+    """The running command; where `largest_file` is not 0, the command can make no file larger than so many bytes."""
+    size = f"import resource; resource.setrlimit(resource.RLIMIT_FSIZE, ({largest_file}, {largest_file})); "
+    program = "from ratestream.cli import main; main()"
     return subprocess.Popen(
-        [sys.executable, "-c", "from ratestream.cli import main; main()", *map(str, arguments)],
+        [sys.executable, "-c", (size if largest_file else "") + program, *map(str, arguments)],
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
         env=_environment(),
-        preexec_fn=before,  # noqa: PLW1509 - it sets limits, and no thread has been started that it could meet
     )
 
 
-def ratestream(*arguments: str | Path, before: Callable[[], None] | None = None) -> Done:
+def ratestream(*arguments: str | Path, largest_file: int = 0) -> Done:
     """The command, ended."""
-    with start(*arguments, before=before) as process:
+    with start(*arguments, largest_file=largest_file) as process:
         try:
             out, err = process.communicate(timeout=TIMEOUT_S)
         except subprocess.TimeoutExpired:

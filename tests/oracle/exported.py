@@ -1,0 +1,210 @@
+"""Exported: charges, statements and rejections as somebody wrote them.
+
+Reads what `ratestream export` writes as JSON lines or Parquet, and the JSON lines of `ratestream rate`.
+"""
+
+import json
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from decimal import Decimal
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import pyarrow.parquet as pq
+
+Values = dict[str, Any]
+
+
+class Part(NamedTuple):
+    """A share of a charge at one unit price."""
+
+    band: str
+    tier: int
+    unit_price: Decimal
+    quantity: Decimal
+    amount: Decimal
+
+
+@dataclass(frozen=True)
+class Charge:
+    """One charge."""
+
+    charge_id: str
+    kind: str
+    tenant: str
+    account: str
+    source: str
+    usage_id: str
+    meter: str
+    unit: str
+    usage_start: datetime
+    usage_end: datetime
+    period_start: datetime
+    period_end: datetime
+    statement_start: datetime
+    statement_end: datetime
+    used_before: Decimal
+    quantity: Decimal
+    parts: tuple[Part, ...]
+    amount: Decimal
+    currency: str
+    tariff: str
+    version: str
+    running_total: Decimal
+    corrects: str
+
+
+@dataclass(frozen=True)
+class Line:
+    """One line of a statement."""
+
+    kind: str
+    period_start: datetime
+    period_end: datetime
+    tariff: str
+    version: str
+    meter: str
+    name: str
+    band: str
+    tier: int
+    unit_price: Decimal
+    quantity: Decimal
+    unit: str
+    exact: Decimal
+    amount: Decimal
+
+
+@dataclass(frozen=True)
+class TaxLine:
+    """One tax of a statement."""
+
+    tariff: str
+    version: str
+    name: str
+    percent: str
+    base: Decimal
+    amount: Decimal
+
+
+@dataclass(frozen=True)
+class Statement:
+    """One statement."""
+
+    statement_id: str
+    tenant: str
+    account: str
+    period_start: datetime
+    period_end: datetime
+    zone: str
+    currency: str
+    revision: int
+    complete: bool
+    lines: tuple[Line, ...]
+    taxes: tuple[TaxLine, ...]
+    exact: Decimal
+    net: Decimal
+    tax: Decimal
+    total: Decimal
+    usage_records: int
+    charges: int
+    usage_first: datetime | None
+    usage_last: datetime | None
+    usage_digest: str
+    charges_digest: str
+
+
+@dataclass
+class Exported:
+    """All of it. Rejections are (reason, file, number in the file)."""
+
+    charges: list[Charge] = field(default_factory=list)
+    statements: list[Statement] = field(default_factory=list)
+    rejections: list[tuple[str, str, int]] = field(default_factory=list)
+
+
+def read_export(place: Path) -> Exported:
+    """A directory of tables, or one file of JSON lines."""
+    return _tables(place) if place.is_dir() else _documents(place)
+
+
+def _documents(file: Path) -> Exported:
+    found = Exported()
+    with file.open(encoding="utf-8") as lines:
+        for line in lines:
+            ((kind, values),) = json.loads(line).items()
+            if kind == "charge":
+                found.charges.append(_charge(values))
+            elif kind == "statement":
+                found.statements.append(_statement(values, values["lines"], values["taxes"]))
+            else:
+                position = values["position"]
+                found.rejections.append((values["reason"], position["origin"], position["offset"]))
+    return found
+
+
+def _tables(folder: Path) -> Exported:
+    lines, taxes = (_by_statement(_rows(folder, name)) for name in ("statement_lines", "taxes"))
+    keys = ("reason", "origin", "offset")
+    return Exported(
+        charges=[_charge(row) for row in _rows(folder, "charges")],
+        statements=[
+            _statement(row, lines.pop(row["statement_id"], []), taxes.pop(row["statement_id"], []))
+            for row in _rows(folder, "statements")
+        ],
+        rejections=[(row[keys[0]], row[keys[1]], row[keys[2]]) for row in _rows(folder, "rejected")],
+    )
+
+
+def _rows(folder: Path, name: str) -> Iterator[Values]:
+    file = folder / f"{name}.jsonl"
+    if file.exists():
+        with file.open(encoding="utf-8") as lines:
+            yield from map(json.loads, lines)
+        return
+    for batch in pq.ParquetFile(folder / f"{name}.parquet").iter_batches():
+        for row in batch.to_pylist():
+            nested = {key: value for key, value in row.items() if key.startswith("parts.")}
+            names = [key.removeprefix("parts.") for key in nested]
+            parts = [dict(zip(names, values, strict=True)) for values in zip(*nested.values(), strict=True)]
+            yield {**row, "parts": parts} if nested else row
+
+
+def _by_statement(rows: Iterable[Values]) -> dict[str, list[Values]]:
+    found: dict[str, list[Values]] = {}
+    for row in sorted(rows, key=lambda row: int(row["line"])):
+        found.setdefault(row["statement_id"], []).append(row)
+    return found
+
+
+def _charge(values: Values) -> Charge:
+    made = _made(Charge, values)
+    made["parts"] = tuple(
+        Part(
+            part["band"], part["tier"], Decimal(part["unit_price"]), Decimal(part["quantity"]), Decimal(part["amount"])
+        )
+        for part in values["parts"]
+    )
+    return Charge(**made)
+
+
+def _statement(values: Values, lines: Iterable[Values], taxes: Iterable[Values]) -> Statement:
+    made = _made(Statement, {**values, "lines": (), "taxes": ()})
+    made["lines"] = tuple(Line(**_made(Line, line)) for line in lines)
+    made["taxes"] = tuple(TaxLine(**_made(TaxLine, tax)) for tax in taxes)
+    return Statement(**made)
+
+
+def _made(kind: type, values: Values) -> Values:
+    """The values that a noun of this kind has, numbers and instants made from their texts."""
+    hints: dict[str, object] = kind.__annotations__
+    return {name: _value(hint, values[name]) for name, hint in hints.items()}
+
+
+def _value(hint: object, value: Any) -> Any:  # noqa: ANN401 - of what the hint says
+    if hint is Decimal:
+        return Decimal(value)
+    if hint is datetime or hint == datetime | None:
+        instant = datetime.fromisoformat(value) if isinstance(value, str) else value
+        return instant and instant.astimezone(UTC)
+    return value

@@ -1,0 +1,144 @@
+"""Whatever is wrong in an export, be it the smallest unit, the oracle finds it; what is right it lets pass."""
+
+import subprocess
+import sys
+from collections.abc import Callable
+from dataclasses import replace
+from decimal import Decimal
+from pathlib import Path
+
+import pytest
+
+from tests.integration.command import ACCOUNTS, CLOUD, ROOT, TARIFFS, ratestream
+from tests.oracle.comparison import Report, compare
+from tests.oracle.exported import Charge, Exported, Statement, read_export
+from tests.oracle.own_side import Question
+
+SMALLEST = Decimal("1e-18")
+MILLIONTH = Decimal("1e-6")
+CENT = Decimal("0.01")
+
+
+@pytest.fixture(scope="module")
+def rated(tmp_path_factory: pytest.TempPathFactory) -> Exported:
+    done = ratestream("rate", "--tariffs", TARIFFS, "--accounts", ACCOUNTS, CLOUD)
+    file = tmp_path_factory.mktemp("rated") / "rated.jsonl"
+    file.write_text(done.stdout, encoding="utf-8")
+    return read_export(file)
+
+
+def report_on(export: Exported) -> Report:
+    return compare(Question([CLOUD], TARIFFS, ACCOUNTS, export, by_event_time=True))
+
+
+def test_an_undamaged_export_passes(rated: Exported) -> None:
+    report = report_on(rated)
+    assert report.findings == []
+    assert (report.received, report.accepted, report.duplicates, report.rejected) == (3206, 3191, 8, 7)
+
+
+def with_charge(rated: Exported, place: int, change: Callable[[Charge], list[Charge]]) -> Exported:
+    charges = [*rated.charges[:place], *change(rated.charges[place]), *rated.charges[place + 1 :]]
+    return Exported(charges, rated.statements, rated.rejections)
+
+
+CHARGES: dict[str, Callable[[Charge], list[Charge]]] = {
+    "deleted": lambda _: [],
+    "doubled": lambda charge: [charge, charge],
+    "doubled under another id": lambda charge: [charge, replace(charge, charge_id="0" * 32)],
+    "amount and parts up by the smallest unit": lambda charge: [
+        replace(
+            charge,
+            amount=charge.amount + SMALLEST,
+            parts=(*charge.parts[:-1], charge.parts[-1]._replace(amount=charge.parts[-1].amount + SMALLEST)),
+        )
+    ],
+    "amount up by the smallest unit": lambda charge: [replace(charge, amount=charge.amount + SMALLEST)],
+    "quantity up by the smallest unit": lambda charge: [replace(charge, quantity=charge.quantity + MILLIONTH)],
+    "running total": lambda charge: [replace(charge, running_total=charge.running_total + SMALLEST)],
+    "a part": lambda charge: [replace(charge, parts=charge.parts[:-1])],
+    "on another statement": lambda charge: [replace(charge, statement_start=charge.statement_end)],
+    "of another account": lambda charge: [replace(charge, account="cloud-initech")],
+    "of another meter": lambda charge: [replace(charge, meter="gpu")],
+    "of another record": lambda charge: [replace(charge, usage_id="unheard-of")],
+    "under another version": lambda charge: [replace(charge, version="2013")],
+}
+
+
+@pytest.mark.parametrize("meter", ["compute", "storage", "Pro subscription"])
+@pytest.mark.parametrize("damage", CHARGES)
+def test_a_damaged_charge_is_found(damage: str, meter: str, rated: Exported) -> None:
+    """Of paid usage in the middle of a period, of included usage, of a fee."""
+    place = [place for place, charge in enumerate(rated.charges) if charge.meter == meter][3]
+    assert report_on(with_charge(rated, place, CHARGES[damage])).findings
+
+
+def with_line(statement: Statement, **values: Decimal) -> Statement:
+    line = statement.lines[-1]
+    changed = replace(line, **{name: getattr(line, name) + by for name, by in values.items()})
+    return replace(statement, lines=(*statement.lines[:-1], changed))
+
+
+def with_tax(statement: Statement) -> Statement:
+    tax = replace(statement.taxes[0], amount=statement.taxes[0].amount + CENT)
+    return replace(statement, taxes=(tax, *statement.taxes[1:]), tax=statement.tax + CENT, total=statement.total + CENT)
+
+
+def all_a_cent_dearer(statement: Statement) -> Statement:
+    """A fee raised by a cent, with everything that follows from it within the statement but for the tax."""
+    dearer = with_line(statement, unit_price=CENT, exact=CENT, amount=CENT)
+    return replace(dearer, exact=dearer.exact + CENT, net=dearer.net + CENT, total=dearer.total + CENT)
+
+
+STATEMENTS: dict[str, Callable[[Statement], list[Statement]]] = {
+    "deleted": lambda _: [],
+    "doubled": lambda statement: [statement, statement],
+    "a line deleted": lambda statement: [replace(statement, lines=statement.lines[1:])],
+    "a line's exact amount": lambda statement: [with_line(statement, exact=SMALLEST)],
+    "a line's printed amount": lambda statement: [with_line(statement, amount=CENT)],
+    "a line's quantity": lambda statement: [with_line(statement, quantity=MILLIONTH)],
+    "a line's unit price": lambda statement: [with_line(statement, unit_price=Decimal("1e-12"))],
+    "all of it a cent dearer": lambda statement: [all_a_cent_dearer(statement)],
+    "exact": lambda statement: [replace(statement, exact=statement.exact + SMALLEST)],
+    "net": lambda statement: [replace(statement, net=statement.net + CENT)],
+    "tax": lambda statement: [with_tax(statement)],
+    "total": lambda statement: [replace(statement, total=statement.total + CENT)],
+    "count of records": lambda statement: [replace(statement, usage_records=statement.usage_records + 1)],
+    "count of charges": lambda statement: [replace(statement, charges=statement.charges + 1)],
+    "digest of usage": lambda statement: [replace(statement, usage_digest="0" * 64)],
+    "digest of charges": lambda statement: [replace(statement, charges_digest="0" * 64)],
+    "end": lambda statement: [replace(statement, period_end=statement.period_start)],
+}
+
+
+@pytest.mark.parametrize("damage", STATEMENTS)
+def test_a_damaged_statement_is_found(damage: str, rated: Exported) -> None:
+    place = next(n for n, statement in enumerate(rated.statements) if statement.taxes)
+    statements = [
+        *rated.statements[:place],
+        *STATEMENTS[damage](rated.statements[place]),
+        *rated.statements[place + 1 :],
+    ]
+    assert report_on(Exported(rated.charges, statements, rated.rejections)).findings
+
+
+def test_a_lost_rejection_is_found(rated: Exported) -> None:
+    assert report_on(Exported(rated.charges, rated.statements, rated.rejections[1:])).findings
+
+
+def test_a_rejection_for_another_reason_is_found(rated: Exported) -> None:
+    reason, origin, offset = rated.rejections[0]
+    changed = [(f"{reason}-not", origin, offset), *rated.rejections[1:]]
+    assert report_on(Exported(rated.charges, rated.statements, changed)).findings
+
+
+def test_the_command_tells_the_difference(tmp_path: Path) -> None:
+    """A charge is taken out of the lines, and the program exits with 1."""
+    lines = ratestream("rate", "--tariffs", TARIFFS, "--accounts", ACCOUNTS, CLOUD).stdout.splitlines(keepends=True)
+    for kept, code in ((lines, 0), (lines[1:], 1)):
+        (tmp_path / "rated.jsonl").write_text("".join(kept), encoding="utf-8")
+        arguments = ["--tariffs", TARIFFS, "--accounts", ACCOUNTS, "--export", tmp_path / "rated.jsonl", CLOUD]
+        program = [sys.executable, "-m", "tests.oracle", *map(str, arguments)]
+        done = subprocess.run(program, capture_output=True, text=True, cwd=ROOT, check=False)
+        assert done.returncode == code, done.stdout + done.stderr
+        assert ("no difference" in done.stdout) == (code == 0)
