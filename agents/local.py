@@ -28,9 +28,9 @@ from schemas.rejection import Rejection
 
 BATCH_RECORDS = 1_024
 """Records that are decoded and rated together: few enough to stay in the processor's cache."""
-COMMIT_RECORDS = 8_192
+COMMIT_RECORDS = 16_384
 """Records after which what was decided is written down."""
-_ENTRIES_PER_INSERT = 12
+_ENTRIES_PER_INSERT = 6
 _ACCOUNTS_PER_COMMIT = 1_000
 
 

@@ -42,6 +42,11 @@ class Step(Struct, frozen=True, gc=False):
 USAGE, ADJUSTMENT, REVERSAL = ChargeKind.USAGE, ChargeKind.ADJUSTMENT, ChargeKind.REVERSAL
 
 
+def charge_id(key: bytes, number: int) -> str:
+    """The id of a record's charge: the hex digits of the record's identity, numbered from the second charge on."""
+    return f"{key.hex()}-{number}" if number else key.hex()
+
+
 class Acceptance:
     """One record on its way into the ledger: `correct` and `put_in` plan its steps, `post` carries them out."""
 
@@ -71,7 +76,9 @@ class Acceptance:
         self._corrected = (target, Entry(entry.usage_hash, entry.account, entry.meter, entry.postings, usage.id))
         for posting in entry.postings:
             seat = seat_of(self._state, usage.meter, posting)
-            refusal = self._plan(seat, posting.usage_start, posting.usage_end, posting.shares, -1, posting.charge_id)
+            refusal = self._plan(
+                seat, posting.usage_start, posting.usage_end, posting.shares, -1, charge_id(target, posting.number)
+            )
             if refusal is not None:
                 return refusal
         return None
@@ -93,7 +100,7 @@ class Acceptance:
         charges: list[Charge] = []
         postings: list[Posting] = []
         counted: list[Period] = []
-        for step in self._steps:
+        for number, step in enumerate(self._steps):
             statement, start, end = step.statement, step.start, step.end
             charges.append(self._post_step(step))
             statement.cover(start, end)
@@ -106,7 +113,7 @@ class Acceptance:
                 terms = step.seat.terms
                 postings.append(
                     Posting(
-                        step.charge_id,
+                        number,
                         terms.period_start,
                         terms.tariff,
                         terms.version,
@@ -153,8 +160,7 @@ class Acceptance:
         change = rated.amount
         if not (-LIMIT < amount + change < LIMIT and -LIMIT < statement.running + change < LIMIT):
             return amount_out_of_range(self._usage)
-        charge_id = f"{self._key.hex()}-{len(steps)}" if steps else self._key.hex()
-        steps.append(Step(charge_id, seat, start, end, shares, sign, corrects, statement, rated))
+        steps.append(Step(charge_id(self._key, len(steps)), seat, start, end, shares, sign, corrects, statement, rated))
         return None
 
     def _post_step(self, step: Step) -> Charge:

@@ -56,8 +56,8 @@ def seat_of(state: AccountState, meter: str, posting: Posting) -> Seat:
     totals = period.totals.get((meter, posting.tariff, posting.version, posting.start))
     if totals is None:
         raise MoneyError(
-            f"account {state.account}: charge {posting.charge_id} is in no total of {meter!r}. Stop, keep the data "
-            "directory, and report this."
+            f"account {state.account}: charge {posting.number} of a record is in no total of {meter!r}. Stop, keep "
+            "the data directory, and report this."
         )
     return Seat(totals.terms, period, totals)
 

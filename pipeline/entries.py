@@ -29,9 +29,12 @@ class Store(Protocol):
 
 
 class Posting(Struct, frozen=True, array_like=True, gc=False):
-    """What a record added to one total: the share of each time band, under the terms that begin at `start`."""
+    """What a record added to one total: the share of each time band, under the terms that begin at `start`.
 
-    charge_id: str
+    `number` is that of its charge among those of the record, from 0.
+    """
+
+    number: int
     period_start: int
     tariff: str
     version: str
