@@ -5,7 +5,7 @@ AgentError
 │   ├── DirectoryInUseError   another process has it
 │   └── StorageError          reading or writing it failed, a full disk included
 ├── SuccessionError           tariffs or accounts do not follow those that usage was rated under
-├── SettingError              a name or value of the environment
+├── SettingError              a name or value of the environment, or what it would have named is missing
 └── NoAnswerError             what was asked for is not there
 """
 

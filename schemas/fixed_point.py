@@ -102,16 +102,6 @@ def divide(numerator: int, denominator: int, mode: RoundingMode) -> int:
     return -whole if numerator < 0 else whole
 
 
-def round_fixed(fixed: int, scale: int, decimals: int, mode: RoundingMode) -> int:
-    """`fixed` rounded to `decimals` decimals, still at `scale`.
-
-    >>> to_text(round_fixed(26_125 * 10**15, AMOUNT_SCALE, 2, RoundingMode.HALF_UP), AMOUNT_SCALE)
-    '26.13'
-    """
-    step: int = 10 ** (scale - decimals)
-    return divide(fixed, step, mode) * step
-
-
 def fits(fixed: int) -> bool:
     """Whether a stored Decimal(38) can hold it."""
     return -LIMIT < fixed < LIMIT
