@@ -5,12 +5,15 @@ import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from importlib.util import find_spec
 from pathlib import Path
 
 from agents.directory import Directory
+from agents.errors import StorageError
 from agents.projection import Projection
 from agents.reference import Reference
 from sinks.clickhouse import ClickHouse
+from sinks.errors import Occupied, Unreachable
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,9 +35,22 @@ def open_books(data: Path, clickhouse_dsn: str = "") -> Iterator[Books]:
     with (
         Directory(data) as directory,
         _temporary_files_in(directory.path / "tmp"),
-        ClickHouse(clickhouse_dsn or directory.clickhouse_dsn) as clickhouse,
+        _clickhouse(directory, clickhouse_dsn) as clickhouse,
     ):
         yield Books(directory, Reference(directory), clickhouse, Projection(directory, clickhouse))
+
+
+def _clickhouse(directory: Directory, dsn: str) -> ClickHouse:
+    """The ClickHouse at the DSN, or the directory's own; one that no longer opens can be deleted, and that is said."""
+    try:
+        return ClickHouse(dsn or directory.clickhouse_dsn)
+    except Unreachable as error:
+        if dsn or isinstance(error, Occupied) or find_spec("chdb") is None:
+            raise
+        raise StorageError(
+            f"{error} If it is damaged, delete {directory.path / 'clickhouse'} and run the same command again: it is "
+            "filled again from the state beside it."
+        ) from error
 
 
 @contextmanager

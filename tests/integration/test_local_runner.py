@@ -315,3 +315,41 @@ def test_an_end_before_rated_usage_is_refused(data: Path, rated: tuple[Path, dic
 def test_another_zone_is_refused(data: Path, tmp_path: Path) -> None:
     moved = changed(tmp_path, ACCOUNTS.name, "zone: America/New_York", "zone: America/Chicago")
     assert_refused(data, accounts=moved, telling="account cloud-acme")
+
+
+def test_a_clickhouse_that_no_longer_opens_can_be_deleted(rated: tuple[Path, dict[str, bytes]], tmp_path: Path) -> None:
+    """A copy that followed the engine's links is one that it cannot open."""
+    data = tmp_path / "data"
+    shutil.copytree(rated[0], data, symlinks=False)
+    done = ratestream("bill", "cloud-acme", "--data", data)
+    assert done.returncode == 1
+    assert f"delete {data / 'clickhouse'}" in done.stderr
+    shutil.rmtree(data / "clickhouse")
+    assert export(data, tmp_path / "export") == rated[1]
+
+
+def test_what_was_rejected_has_another_chance_when_its_cause_is_mended(tmp_path: Path) -> None:
+    """Usage of a customer who was declared too late, and a mapping that named the wrong column."""
+    accounts = tmp_path / "accounts.yaml"
+    text = ACCOUNTS.read_text(encoding="utf-8")
+    accounts.write_text(text.replace("account: cloud-acme", "account: cloud-other"), encoding="utf-8")
+    data = tmp_path / "data"
+    first = succeed(*run_into(data, CLOUD, accounts=accounts))
+    assert "unknown-account" in first
+    assert "nothing new" in succeed(*run_into(data, CLOUD))
+    again = succeed(*run_into(data, CLOUD), "--again")
+    assert "rejected                7" in again
+    fresh = tmp_path / "fresh"
+    succeed(*run_into(fresh, CLOUD))
+    assert export(data, tmp_path / "one")["statements"] == export(fresh, tmp_path / "two")["statements"]
+
+
+def test_another_mapping_reads_the_file_anew(tmp_path: Path) -> None:
+    file = tmp_path / "reads.csv"
+    file.write_text(
+        "id,customer,meter,quantity,start,end\na,cloud-acme,compute,60,2012-01-20T00:00:00Z,2012-01-20T01:00:00Z\n",
+        encoding="utf-8",
+    )
+    data = tmp_path / "data"
+    assert "missing-field" in succeed(*run_into(data, file))
+    assert "accepted                1" in succeed(*run_into(data, file), "--map", "account=customer")
