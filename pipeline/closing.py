@@ -60,7 +60,8 @@ def _closing_charges(state: AccountState, period: Period) -> Iterator[Charge]:
             totals.priced_until = totals.terms.end
             if change:
                 terms = totals.terms
-                yield issue(ChargeKind.ADJUSTMENT, period, (terms.tariff, terms.version), terms.meter, change)
+                tariff = (terms.tariff, terms.version)
+                yield issue(ChargeKind.ADJUSTMENT, period, tariff, terms.meter, change, since=terms.start)
     # 2. Recurring fees.
     period.fees = fees_to_charge(state, period)
     for fee in period.fees:
@@ -88,9 +89,11 @@ class _Issue:
         self.state = state
         self.period = period
 
-    def __call__(self, kind: ChargeKind, about: Period, tariff: tuple[str, str], name: str, exact: int) -> Charge:
+    def __call__(
+        self, kind: ChargeKind, about: Period, tariff: tuple[str, str], name: str, exact: int, *, since: int = 0
+    ) -> Charge:
         state, period = self.state, self.period
-        purpose = "\n".join((kind, *tariff, name, str(about.start), str(period.start)))
+        purpose = "\n".join((kind, *tariff, name, str(about.start), str(period.start), str(since)))
         charge = Charge(
             charge_id=identity(state.tenant, state.account, purpose).hex(),
             kind=kind,
