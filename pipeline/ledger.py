@@ -92,7 +92,8 @@ class AccountState:
 
     def advance_to(self, meter: str, end: int, period: Period, received: int) -> bool:
         """Note how far a meter has come, by usage of the period; whether the account's own entry has to say so."""
-        period.appended = max(period.appended, received)
+        if received > period.appended:  # noqa: PLR1730 - once per record, and max() is a call
+            period.appended = received
         if end <= self.watermarks.get(meter, LONG_AGO):
             return False
         self.watermarks[meter] = end

@@ -80,7 +80,8 @@ class Pipeline:
     ) -> Refusal | None:
         """Accept the record and add what it causes to the outcome, or say why not."""
         # 1. Is it a measurement that this account's meter can have made?
-        state = self.ledger.account(usage.tenant, usage.account)
+        ledger = self.ledger
+        state = ledger.account(usage.tenant, usage.account)
         if state is None:
             return unknown_account(usage)
         start, end = to_us(usage.start), to_us(usage.end)
@@ -97,7 +98,7 @@ class Pipeline:
         facts = usage_hash(
             key, usage.account, usage.meter, quantity, start, end, usage.session, usage.attributes, usage.corrects
         )
-        known = self.ledger.entry_of(key, stored)
+        known = ledger.entry_of(key, stored)
         if known is not None and not known.is_awaited:
             if known.usage_hash != facts:
                 return id_reused(usage)
@@ -112,7 +113,7 @@ class Pipeline:
             pieces = self._pieces(state, seat, usage.meter, start, end, quantity)
         if pieces is None:
             return no_terms(usage, priced=True)
-        acceptance = Acceptance(self.ledger, state, usage, key, facts)
+        acceptance = Acceptance(ledger, state, usage, key, facts)
         refusal = acceptance.correct() if usage.corrects is not None else None
         refusal = refusal or acceptance.put_in(pieces, known)
         if refusal is not None:

@@ -51,9 +51,9 @@ def rate(terms: Terms, quantities: list[int], shares: Shares, sign: int = 1) -> 
         price = prices.separate[band]
         if price is not None:
             before = quantities[band]
-            after = [*quantities]
-            after[band] = before + quantity
-            parts = price.between(prices.names[band], before, before + quantity)
+            total = before + quantity
+            after = [total] if len(quantities) == 1 else [*quantities[:band], total, *quantities[band + 1 :]]
+            parts = price.between(prices.names[band], before, total)
             amount = parts[0].amount if len(parts) == 1 else sum([part.amount for part in parts])
             return Rated(after, before, quantity, tuple(parts), amount)
     after = [*quantities]
