@@ -45,9 +45,15 @@ class Reference:
         self._directory = directory
         self._tariffs = dict(directory.scan(_TARIFFS))
         self._accounts = {key: _decode(value) for key, value in directory.scan(_ACCOUNTS)}
+        self._plans: Plans | None = None
 
     def plans(self) -> Plans:
-        """The stored tariffs and accounts, ready to rate with."""
+        """The stored tariffs and accounts, ready to rate with; read once, as every question asks for them."""
+        if self._plans is None:
+            self._plans = self._read_plans()
+        return self._plans
+
+    def _read_plans(self) -> Plans:
         tariffs = [Tariff.model_validate_json(document) for document in self._tariffs.values()]
         accounts = [Account.model_validate_json(stored.document) for stored in self._accounts.values()]
         return Plans(Catalogue.of(tariffs, accounts))
@@ -72,7 +78,7 @@ class Reference:
         before = self.plans()
         self._tariffs.update(new_tariffs)
         self._accounts.update(new_accounts)
-        after = self.plans()
+        after = self._plans = self._read_plans()
         _stop_at(self._contradictions(before, after))
         self._store(new_tariffs, new_accounts)
         return after
