@@ -7,11 +7,11 @@ PYTHONS := $(or $(PYTHON),python3.13 python3.12 python3.11 python3)
 PACKAGES := schemas pipeline sinks agents ratestream
 PIP := $(VENV)/bin/python -m pip --quiet --disable-pip-version-check --no-input
 
-.PHONY: help demo test lint format bench verify lock clean
+.PHONY: help demo test lint format accuracy bench verify lock clean
 .DELETE_ON_ERROR:
 
 help: ## list what make can do
-	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "make %-7s %s\n", $$1, $$2}' Makefile
+	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "make %-8s %s\n", $$1, $$2}' Makefile
 
 demo: $(READY) ## rate real homes and a made-up cloud, and show their statements
 	@$(VENV)/bin/ratestream demo $(ARGS)
@@ -27,6 +27,9 @@ lint: $(READY) ## lint, format and types only
 	@$(VENV)/bin/python -m ruff format --check .
 	@echo '== mypy'
 	@$(VENV)/bin/python -m mypy
+
+accuracy: $(READY) ## work published bills out and count the right ones (RATESTREAM_CASES=PATH chooses other bills)
+	@$(VENV)/bin/python -m tests.accuracy
 
 bench: $(READY) ## measure how many records a second one core rates
 	@$(VENV)/bin/python -m tests.bench.local_throughput $(ARGS)

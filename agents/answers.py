@@ -28,7 +28,7 @@ from sinks.export import Format, write_export
 
 
 class StatementOf(Struct, frozen=True, tag=True):
-    """The statement of the period that begins in the month `YYYY-MM`, or the latest one: its JSON."""
+    """The statement of the period of this name, such as `2024-05`, or the latest one: its JSON."""
 
     tenant: str
     account: str
@@ -36,7 +36,9 @@ class StatementOf(Struct, frozen=True, tag=True):
 
 
 class BillOf(Struct, frozen=True, tag=True):
-    """What each open period with usage comes to so far: statements of revision 0, as if no more usage came."""
+    """What each open period with usage, and each closed one that late usage has joined, comes to so far: statements of
+    revision 0, as if no more usage came.
+    """
 
     tenant: str
     account: str
@@ -155,11 +157,10 @@ def _bill(books: Books, question: BillOf) -> list[Statement]:
         raise _no_account(question.tenant, question.account)
     drafts: list[Statement] = []
     while not drafts or state.held():
-        draft = close_next(ledger, state).statement
-        if draft is not None:
+        for draft in close_next(ledger, state).statements:
             statement_id = draft.statement_id.rpartition("/")[0] + "/0"
             drafts.append(replace(draft, statement_id=statement_id, revision=0))
-        elif not state.held():
+        if not drafts and not state.held():
             raise NoAnswerError(f"account {question.account} has nothing to bill: no tariff, or no usage, is open")
     return drafts
 
@@ -218,5 +219,5 @@ def _no_account(tenant: str, account: str) -> NoAnswerError:
 def _period(plan: AccountPlan, name: str) -> int:
     try:
         return plan.calendar.period_named(name)[0]
-    except ValueError:
-        raise NoAnswerError(f"{name!r} is no period: write the month in which it begins as YYYY-MM") from None
+    except ValueError as error:
+        raise NoAnswerError(f"account {plan.account.account}: {error}") from None

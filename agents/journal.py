@@ -52,10 +52,14 @@ def encode_tables(tables: dict[str, pa.Table]) -> bytes | None:
 
 
 def merged_tables(entries: Iterable[bytes]) -> Iterator[tuple[str, pa.Table]]:
-    """The tables of several entries, each name once, rows in the order of the entries."""
-    found: dict[str, list[pa.Table]] = {}
+    """The tables of several entries, each name once, rows in the order of the entries.
+
+    What a program with fewer columns wrote is a table of its own.
+    """
+    found: dict[tuple[str, tuple[str, ...]], list[pa.Table]] = {}
     for entry in entries:
         for name, data in _decode(entry).tables.items():
-            found.setdefault(name, []).append(decode_table(data))
-    for name, tables in found.items():
+            table = decode_table(data)
+            found.setdefault((name, tuple(table.column_names)), []).append(table)
+    for (name, _), tables in found.items():
         yield name, pa.concat_tables(tables).combine_chunks()

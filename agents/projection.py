@@ -36,7 +36,7 @@ class Projection:
         for last, entries in self._runs():
             token = f"{NAME}-{self.position + 1}-{last}"
             for name, table in merged_tables(entries):
-                self._clickhouse.insert(name, table, f"{token}-{name}")
+                self._clickhouse.insert(name, table, f"{token}-{name}-{table.num_columns}")
             self._clickhouse.insert("projection", projection_table(NAME, last), token)
             self.position = last
         return self.position - before

@@ -128,7 +128,7 @@ def _contradiction(state: AccountState, old: AccountPlan, new: AccountPlan) -> I
     reached = max([state.open_from, *state.watermarks.values()])
     if _basics(old) != _basics(new):
         yield (
-            f"account {state.account}: zone, currency and billing_day were {_basics(old)} when its usage was rated "
+            f"account {state.account}: zone, currency and billing periods were {_basics(old)} when its usage was rated "
             "and cannot change. Put them back, or end this account with `until` and begin a new one"
         )
     elif _in_force(old, reached) != _in_force(new, reached):
@@ -138,8 +138,9 @@ def _contradiction(state: AccountState, old: AccountPlan, new: AccountPlan) -> I
         )
 
 
-def _basics(plan: AccountPlan) -> tuple[str, str, int]:
-    return plan.account.zone, plan.account.currency, plan.account.billing_day
+def _basics(plan: AccountPlan) -> str:
+    account = plan.account
+    return f"{account.zone} ({account.clock}), {account.currency}, day {account.billing_day}, {account.cycle}"
 
 
 def _in_force(plan: AccountPlan, until: int) -> list[tuple[str, str, int, int]]:

@@ -1,7 +1,7 @@
 """Settings: names and values from the environment.
 
 Every name that begins with RATESTREAM_ is known here or is an error: a setting that is misspelt would otherwise be a
-setting that nobody obeys. Names beginning with RATESTREAM_TEST_ belong to the tests.
+setting that nobody obeys. Names beginning with RATESTREAM_TEST_ belong to the tests, and so does RATESTREAM_CASES.
 """
 
 from collections.abc import Mapping
@@ -11,6 +11,7 @@ from agents.errors import SettingError
 
 PREFIX = "RATESTREAM_"
 TEST_PREFIX = "RATESTREAM_TEST_"
+TEST_CASES = "RATESTREAM_CASES"
 
 DATA = "RATESTREAM_DATA"
 TARIFFS = "RATESTREAM_TARIFFS"
@@ -35,7 +36,7 @@ def check_names(environment: Mapping[str, str]) -> None:
     unknown = [
         name
         for name in sorted(environment)
-        if name.startswith(PREFIX) and not name.startswith(TEST_PREFIX) and name not in NAMES
+        if name.startswith(PREFIX) and not name.startswith(TEST_PREFIX) and name not in {*NAMES, TEST_CASES}
     ]
     if unknown:
         from schemas.problem import nearest

@@ -13,8 +13,13 @@ Read in this order and you have read the product:
     posting      a charge joins the totals of its period
     adjusting    late usage and corrections
     recurring    fees
+    taxing       how lines are rounded, and which taxes they bear
     bill         lines, taxes and total of a period
+    coupons      what is taken off which lines
+    allowances   what was free, and how much of it is left
+    settling     what was paid before: credits and interim statements
     closing      an ended period becomes a statement
+    progressive  interim statements of a period that goes on
     entries      the stored form of all this
     ledger       accounts in memory, and what has changed
     processing   the whole of it, record after record

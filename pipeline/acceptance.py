@@ -1,8 +1,8 @@
 """Acceptance: everything that one usage record changes, worked out whole before any of it is posted.
 
 A record is rated in steps: what it corrects is taken out of the totals, then its own pieces are put in. Each step is a
-charge. A step whose period has closed goes on the account's first open statement; one that comes too late, or that no
-stored amount could hold, refuses the whole record, and nothing has changed.
+charge. A step whose period has closed goes on the account's first open statement, or on a new revision of its own; one
+that comes too late, or that no stored amount could hold, refuses the whole record, and nothing has changed.
 """
 
 from collections.abc import Sequence
@@ -147,7 +147,8 @@ class Acceptance:
         statement = period
         if period.start < state.open_from:
             self.is_late = True
-            statement = state.period(state.open_from)
+            if not period.revision:
+                statement = state.period(state.open_from)
             if terms.period_end + terms.lateness < state.watermarks.get(terms.meter, LONG_AGO):
                 name = state.plan.calendar.name(terms.period_start)
                 return too_late(self._usage, name, terms.lateness // SECOND_US)

@@ -3,18 +3,23 @@
 A closed statement never changes. Late usage is rated against the totals of the period in which it happened, and its
 charge goes on the account's next statement; there the earlier period is stated again, and the line is the difference
 of the two rounded results, so that what the customer has paid for the period in all is what one statement with all of
-its usage would have said. A correction takes a record's usage out of the totals again, at what it is worth to the
-price now, and a replacement is then rated like any usage.
+its usage would have said. Where the tariff asks for revisions instead, the charge joins the statement of its own
+period, and that is drawn up again, with the next number, when the account's next statement is. A correction takes a
+record's usage out of the totals again, at what it is worth to the price now, and a replacement is then rated like any
+usage.
 """
+
+from collections.abc import Iterable
 
 from msgspec.structs import replace
 
 from pipeline.bill import MoneyError, bill_of, plain_line
-from pipeline.entries import Entry, Posting, Stated
+from pipeline.entries import AdjustmentEntry, Entry, Posting, Stated, StatedTax
 from pipeline.intake import Refusal
-from pipeline.ledger import AccountState, Seat
+from pipeline.ledger import AccountState, Ledger, Seat
 from pipeline.posting import Period
 from pipeline.terms import Plans
+from schemas.charge import Charge
 from schemas.rejection import Reason
 from schemas.statement import LineKind, StatementLine, TaxLine
 from schemas.usage import UsageRecord
@@ -62,41 +67,78 @@ def seat_of(state: AccountState, meter: str, posting: Posting) -> Seat:
     return Seat(totals.terms, period, totals)
 
 
+def is_revised(state: AccountState, period: Period) -> bool:
+    """Whether late usage of the period makes a new revision of its statement: all of its tariffs have to say so."""
+    policies = {entry.tariff.closing.late for entry in state.plan.within(period.start, period.end)}
+    return policies == {"revision"}
+
+
+def plan_revisions(ledger: Ledger, state: AccountState, charges: Iterable[Charge]) -> None:
+    """Remember, for the next closing, the closed periods whose statements these charges have joined."""
+    for start in {charge.statement_start for charge in charges if charge.statement_start < state.open_from}:
+        following = state.period(state.open_from)
+        following.revised.add(start)
+        ledger.touch(state, following)
+
+
 def stated_of(plans: Plans, state: AccountState, period: Period) -> Stated:
     """What the period's own usage comes to now, as it is told to the customer."""
     bill = bill_of(plans, state.plan, period)
-    return Stated(
-        str(bill.net), [(t.tariff, t.version, t.name, t.percent, str(t.base), str(t.amount)) for t in bill.taxes]
-    )
+    taxes = [StatedTax(t.tariff, t.version, t.name, t.percent, str(t.base), str(t.amount), t.item) for t in bill.taxes]
+    return Stated(str(bill.net), taxes)
 
 
-def adjustment_lines(plans: Plans, state: AccountState, period: Period) -> tuple[list[StatementLine], list[TaxLine]]:
-    """A line for each earlier period that this statement's charges change, and its tax; states those periods again."""
-    lines: list[StatementLine] = []
-    taxes: list[TaxLine] = []
+def adjustments_of(plans: Plans, state: AccountState, period: Period) -> list[AdjustmentEntry]:
+    """What each earlier period that this statement's charges change comes to now, more than has been stated of it."""
+    entries = []
     for start, exact in sorted(period.adjusted.items()):
         earlier = state.period(start)
-        name = state.plan.calendar.name(start)
         before, after = earlier.stated, stated_of(plans, state, earlier)
         if before is None:
+            name = state.plan.calendar.name(start)
             raise MoneyError(f"account {state.account}: {name} is adjusted but was never stated. Stop and report this.")
-        earlier.stated = after
-        line = plain_line(LineKind.ADJUSTMENT, (start, earlier.end), f"Adjustment of {name}", exact)
-        lines.append(replace(line, amount=int(after.net) - int(before.net)))
-        taxes += _tax_differences(before, after, name)
+        net = str(int(after.net) - int(before.net))
+        entries.append(AdjustmentEntry(start, str(exact), net, _tax_differences(before, after)))
+    return entries
+
+
+def adjustment_lines(
+    state: AccountState, adjustments: Iterable[AdjustmentEntry]
+) -> tuple[list[StatementLine], list[TaxLine]]:
+    """A line for each adjusted period, and its taxes."""
+    lines: list[StatementLine] = []
+    taxes: list[TaxLine] = []
+    for entry in adjustments:
+        about = state.plan.calendar.period(entry.period_start)
+        name = state.plan.calendar.name(entry.period_start)
+        net, tax = int(entry.net), sum(int(tax.amount) for tax in entry.taxes)
+        line = plain_line(LineKind.ADJUSTMENT, about, f"Adjustment of {name}", int(entry.exact))
+        lines.append(replace(line, amount=net, gross=net + tax))
+        taxes += [
+            TaxLine(
+                tax.tariff,
+                tax.version,
+                f"{tax.name}, adjustment of {name}",
+                tax.percent,
+                int(tax.base),
+                int(tax.amount),
+                tax.item,
+            )
+            for tax in entry.taxes
+        ]
     return lines, taxes
 
 
-def _tax_differences(before: Stated, after: Stated, period: str) -> list[TaxLine]:
+def _tax_differences(before: Stated, after: Stated) -> list[StatedTax]:
     """What each tax of an earlier period changes by."""
-    sums: dict[tuple[str, str, str, str], list[int]] = {}
+    sums: dict[tuple[str, str, str, str, str], list[int]] = {}
     for stated, sign in ((before, -1), (after, 1)):
-        for *key, base, amount in stated.taxes:
-            found = sums.setdefault((key[0], key[1], key[2], key[3]), [0, 0])
-            found[0] += sign * int(base)
-            found[1] += sign * int(amount)
+        for tax in stated.taxes:
+            found = sums.setdefault((tax.tariff, tax.version, tax.name, tax.item, tax.percent), [0, 0])
+            found[0] += sign * int(tax.base)
+            found[1] += sign * int(tax.amount)
     return [
-        TaxLine(tariff, version, f"{name}, adjustment of {period}", percent, base, amount)
-        for (tariff, version, name, percent), (base, amount) in sorted(sums.items())
+        StatedTax(tariff, version, name, percent, str(base), str(amount), item)
+        for (tariff, version, name, item, percent), (base, amount) in sorted(sums.items())
         if base or amount
     ]

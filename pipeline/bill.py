@@ -1,28 +1,25 @@
 """Bill: the lines, taxes and total of one billing period, from its totals, fees and true-ups.
 
-Each tariff version is a section with its own rounding and taxes. Rounded per line, the printed lines add up to the
-net amount, and tax is a percentage of that. Rounded on the total, exact lines are summed and rounded once, with tax;
-what is printed for net and for each tax then adds up to it. The price of the totals is worked out again here and has
-to be the sum of the charges.
+Each tariff version is a section with its own rounding and taxes (taxing.py). Rounded per line, the printed lines add
+up to the net amount, and tax is a percentage of that. Rounded on the total, exact lines are summed and rounded once,
+with tax; what is printed for net and for each tax then adds up to it. What coupons have taken off is stated after the
+lines that it reduces. The price of the totals is worked out again here and has to be the sum of the charges.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from decimal import Decimal
 from typing import NamedTuple
 
 from msgspec.structs import replace
 
-from pipeline.entries import FeeEntry
+from pipeline.entries import CouponEntry, FeeEntry
 from pipeline.posting import Period, Totals
+from pipeline.taxing import HUNDRED, PERCENT_SCALE, Section, Taxed
 from pipeline.terms import AccountPlan, Plans
-from schemas.account import Account
 from schemas.charge import Part
-from schemas.currency import minor_digits
-from schemas.fixed_point import AMOUNT_ONE, AMOUNT_SCALE, divide, to_fixed, to_text
+from schemas.fixed_point import AMOUNT_SCALE, RoundingMode, divide, to_fixed, to_text
 from schemas.price import Package
 from schemas.statement import LineKind, StatementLine, TaxLine
-from schemas.tariff import Rounding
-
-PERCENT_SCALE = 6
 
 
 class MoneyError(Exception):
@@ -48,16 +45,10 @@ def bill_of(plans: Plans, plan: AccountPlan, period: Period) -> Bill:
 
     Raises MoneyError where the totals' price is not the sum of their charges.
     """
-    sections: dict[tuple[str, str], list[StatementLine]] = {}
-    for totals in sorted(period.totals.values(), key=lambda t: (t.terms.tariff, t.terms.start, t.terms.meter)):
-        terms = totals.terms
-        sections.setdefault((terms.tariff, terms.version), []).extend(usage_lines(plan, period, totals))
-    for (tariff, version), exact in sorted(period.true_ups.items()):
-        line = plain_line(LineKind.TRUE_UP, (period.start, period.end), "Minimum", exact)
-        sections.setdefault((tariff, version), []).append(replace(line, tariff=tariff, version=version))
-    for fee in period.fees:
-        sections.setdefault((fee.tariff, fee.version), []).append(_fee_line(fee))
-    parts = [_section(plans, plan.account, key, lines) for key, lines in sorted(sections.items())]
+    sections: dict[tuple[str, str], list[Taxed]] = {}
+    for taxed in (*own_lines(plan, period), *(_discount(period, entry) for entry in period.coupons)):
+        sections.setdefault((taxed.line.tariff, taxed.line.version), []).append(taxed)
+    parts = [_section(plans, plan, key, lines) for key, lines in sorted(sections.items())]
     return Bill(
         lines=[line for part in parts for line in part.lines],
         taxes=[tax for part in parts for tax in part.taxes],
@@ -66,7 +57,23 @@ def bill_of(plans: Plans, plan: AccountPlan, period: Period) -> Bill:
     )
 
 
-def usage_lines(plan: AccountPlan, period: Period, totals: Totals) -> list[StatementLine]:
+def own_lines(plan: AccountPlan, period: Period) -> Iterator[Taxed]:
+    """The lines of a period's usage, true-ups and fees, not rounded yet. Raises MoneyError as `bill_of` does."""
+    for totals in sorted(period.totals.values(), key=lambda t: (t.terms.tariff, t.terms.start, t.terms.meter)):
+        yield from usage_lines(plan, period, totals)
+    for (tariff, version), exact in sorted(period.true_ups.items()):
+        line = plain_line(LineKind.TRUE_UP, (period.start, period.end), "Minimum", exact)
+        yield Taxed(replace(line, tariff=tariff, version=version))
+    for fee in period.fees:
+        yield Taxed(_fee_line(fee))
+
+
+def section_of(plans: Plans, plan: AccountPlan, key: tuple[str, str]) -> Section:
+    """How the account's lines of a tariff version ("" for its own fees) are rounded and taxed."""
+    return Section(plan.account, plans.tariff(*key) if key[0] else None)
+
+
+def usage_lines(plan: AccountPlan, period: Period, totals: Totals) -> list[Taxed]:
     """The price of the totals, a line for each band, tier and unit price."""
     terms = totals.terms
     parts = terms.prices.between([0] * len(totals.quantities), totals.quantities)
@@ -77,29 +84,34 @@ def usage_lines(plan: AccountPlan, period: Period, totals: Totals) -> list[State
             f"add up to {to_text(totals.amount, AMOUNT_SCALE)}, its usage costs {to_text(price, AMOUNT_SCALE)} under "
             f"tariff {terms.tariff} {terms.version}. Stop, keep the data directory, and report this."
         )
-    merged: dict[tuple[str, int, int, bool], list[int]] = {}
+    merged: dict[tuple[str, int, int, str, str, bool], list[int]] = {}
     for part in parts:
-        sums = merged.setdefault((part.band, part.tier, part.unit_price, _is_flat(part)), [0, 0])
-        sums[0] += part.quantity
-        sums[1] += part.amount
+        key = (part.band, part.tier, part.unit_price, part.name, part.tax_percent, _is_flat(part))
+        sums = merged.setdefault(key, [0, 0, 0])
+        for place, value in enumerate((part.quantity, part.amount, part.tax)):
+            sums[place] += value
     return [
-        StatementLine(
-            kind=LineKind.USAGE,
-            period_start=period.start,
-            period_end=period.end,
-            tariff=terms.tariff,
-            version=terms.version,
-            meter=terms.meter,
-            name=_name(tier, flat=flat),
-            band=band,
-            tier=tier,
-            unit_price=unit_price,
-            quantity=quantity,
-            unit="" if flat else _unit(totals, band, tier),
-            exact=exact,
-            amount=0,
+        Taxed(
+            StatementLine(
+                kind=LineKind.USAGE,
+                period_start=period.start,
+                period_end=period.end,
+                tariff=terms.tariff,
+                version=terms.version,
+                meter=terms.meter,
+                name=name or _name(tier, flat=flat),
+                band=band,
+                tier=tier,
+                unit_price=unit_price,
+                quantity=quantity,
+                unit="" if flat else _unit(totals, band, tier),
+                exact=exact,
+                amount=0,
+            ),
+            tax_percent,
+            tax,
         )
-        for (band, tier, unit_price, flat), (quantity, exact) in merged.items()
+        for (band, tier, unit_price, name, tax_percent, flat), (quantity, exact, tax) in merged.items()
     ]
 
 
@@ -134,35 +146,31 @@ def _fee_line(fee: FeeEntry) -> StatementLine:
     )
 
 
-def _section(plans: Plans, account: Account, key: tuple[str, str], lines: Sequence[StatementLine]) -> Bill:
+def _discount(period: Period, entry: CouponEntry) -> Taxed:
+    place, exact = entry.place, -int(entry.amount)
+    line = replace(
+        plain_line(LineKind.DISCOUNT, (period.start, period.end), entry.coupon, exact),
+        tariff=place.tariff,
+        version=place.version,
+        meter=place.item,
+        band=place.band,
+        tier=place.tier,
+    )
+    percent = to_fixed(Decimal(place.tax_percent or 0), PERCENT_SCALE)
+    tax = divide(exact * percent, HUNDRED, RoundingMode.HALF_EVEN)
+    return Taxed(line, place.tax_percent, tax, reduces=place)
+
+
+def _section(plans: Plans, plan: AccountPlan, key: tuple[str, str], lines: Sequence[Taxed]) -> Bill:
     """One tariff version's lines, rounded and taxed by its own rules."""
-    tariff = plans.tariff(*key) if key[0] else None
-    rounding = tariff.rounding if tariff else Rounding()
-    taxes = account.tax if account.tax is not None else tariff.tax if tariff else ()
-    decimals = minor_digits(account.currency) if rounding.decimals is None else rounding.decimals
-    step = AMOUNT_ONE // int(10**decimals)
-
-    def rounded(numerator: int, denominator: int = 1) -> int:
-        return divide(numerator, denominator * step, rounding.mode) * step
-
-    printed = [replace(line, amount=rounded(line.exact)) for line in lines]
-    exact = sum(line.exact for line in lines)
-    per_line = rounding.at == "line"
-    net: int = sum(line.amount for line in printed) if per_line else rounded(exact)
-    base = net if per_line else exact
-    hundred = 100 * 10**PERCENT_SCALE
-    tax_lines = []
-    percent_before = 0
-    for tax in taxes:
-        percent = to_fixed(tax.percent, PERCENT_SCALE)
-        if per_line:
-            amount = rounded(base * percent, hundred)
-        else:
-            with_tax = rounded(base * (hundred + percent_before + percent), hundred)
-            amount = with_tax - rounded(base * (hundred + percent_before), hundred)
-            percent_before += percent
-        tax_lines.append(TaxLine(*key, tax.name, to_text(percent, PERCENT_SCALE), base, amount))
-    return Bill(printed, tax_lines, exact, net)
+    section = section_of(plans, plan, key)
+    printed = [section.printed(taxed) for taxed in lines]
+    return Bill(
+        lines=[taxed.line for taxed in printed],
+        taxes=section.taxes(printed),
+        exact=sum(taxed.line.exact for taxed in printed),
+        net=section.net(printed),
+    )
 
 
 def _is_flat(part: Part) -> bool:

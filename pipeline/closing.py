@@ -4,51 +4,80 @@ What no usage record causes is charged here, and the order is part of the result
   1. totals whose terms have changed since they were priced (an account that leaves early) are priced again;
   2. recurring fees;
   3. the true-up to a tariff's minimum;
-  4. what late usage changes in the true-ups of earlier periods.
-Then the statement is drawn up from the totals, not from the charges, and has to come to the same. After posting.py;
-adjusting.py tells what happens to usage that comes later.
+  4. what late usage changes in the true-ups of earlier periods;
+  5. what coupons take off.
+Then the statement is drawn up from the totals, not from the charges, and has to come to the same. Statements of earlier
+periods that late usage has joined are drawn up again before it. After posting.py; adjusting.py tells what happens to
+usage that comes later.
 """
 
 from collections.abc import Iterator
+from fractions import Fraction
 from typing import NamedTuple
 
-from pipeline.adjusting import adjustment_lines, stated_of
+from pipeline.adjusting import adjustment_lines, adjustments_of, is_revised, stated_of
+from pipeline.allowances import allowances_of
 from pipeline.bill import MoneyError, bill_of
-from pipeline.calendar import days_between
+from pipeline.coupons import coupons_to_give
 from pipeline.ledger import AccountState, Ledger
 from pipeline.posting import Period
-from pipeline.recurring import fees_to_charge, prorated
+from pipeline.recurring import fees_about, fees_to_charge, rounded, share_of
+from pipeline.settling import settle, settle_interim
 from schemas.charge import Charge, ChargeKind, Part
 from schemas.digest import identity, to_hex
 from schemas.fixed_point import AMOUNT_SCALE, PRICE_SCALE, QUANTITY_ONE, to_fixed, to_text
-from schemas.statement import Statement
+from schemas.statement import Statement, StatementKind
 
 
 class Closed(NamedTuple):
-    """What closing one period gives: the charges that no usage record caused, and the statement (None if empty)."""
+    """What closing one period gives: the charges that no usage record caused, new revisions of earlier statements, and
+    the statement (None if empty).
+    """
 
     charges: list[Charge]
+    revisions: list[Statement]
     statement: Statement | None
+
+    @property
+    def statements(self) -> list[Statement]:
+        """All of them, by period."""
+        return self.revisions if self.statement is None else [*self.revisions, self.statement]
 
 
 def close_next(ledger: Ledger, state: AccountState) -> Closed:
     """Close the account's first open period. Raises MoneyError where charges and totals disagree."""
     period = state.period(state.open_from)
     complete = state.is_complete()
-    charges = list(_closing_charges(state, period))
+    revised = [_revise(ledger, state, state.period(start)) for start in sorted(period.revised)]
+    charges = [charge for closed in revised for charge in closed.charges]
+    charges += _closing_charges(ledger, state, period)
+    period.adjustments = adjustments_of(ledger.plans, state, period)
+    period.revision = 1 if is_revised(state, period) else 0
     statement = _statement(ledger, state, period, complete=complete)
     period.stated = stated_of(ledger.plans, state, period)
     for start in period.adjusted:
-        ledger.touch(state, state.period(start))
+        earlier = state.period(start)
+        earlier.stated = stated_of(ledger.plans, state, earlier)
+        ledger.touch(state, earlier)
     ledger.touch(state, period)
     ledger.move(state)
     state.open_from = period.end
     state.current.clear()
     state.await_next()
-    return Closed(charges, statement)
+    return Closed(charges, [revision for closed in revised for revision in closed.revisions], statement)
 
 
-def _closing_charges(state: AccountState, period: Period) -> Iterator[Charge]:
+def _revise(ledger: Ledger, state: AccountState, period: Period) -> Closed:
+    """Draw the statement of a closed period up again, with the late usage that has joined it."""
+    period.revision += 1
+    charges = list(_true_up_changes(_Issue(state, period), ChargeKind.TRUE_UP, period, since=period.revision))
+    statement = draw_up(ledger, state, period, complete=state.is_complete(period), revision=period.revision)
+    period.stated = stated_of(ledger.plans, state, period)
+    ledger.touch(state, period)
+    return Closed(charges, [statement], None)
+
+
+def _closing_charges(ledger: Ledger, state: AccountState, period: Period) -> Iterator[Charge]:
     """Post, and yield, the charges of the closing."""
     issue = _Issue(state, period)
     # 1. Totals whose terms have changed.
@@ -73,13 +102,27 @@ def _closing_charges(state: AccountState, period: Period) -> Iterator[Charge]:
         yield issue(ChargeKind.TRUE_UP, period, key, "Minimum", exact)
     # 4. True-ups of earlier periods. Late usage of a period may have come without changing what it costs, hence all.
     for start in sorted(period.adjusted):
-        earlier = state.period(start)
-        due = _true_ups(state, earlier)
-        for key in sorted({*due, *earlier.true_ups}):
-            change = due.get(key, 0) - earlier.true_ups.get(key, 0)
-            if change:
-                earlier.true_ups[key] = due.get(key, 0)
-                yield issue(ChargeKind.ADJUSTMENT, earlier, key, "Minimum", change)
+        yield from _true_up_changes(issue, ChargeKind.ADJUSTMENT, state.period(start))
+    # 5. Coupons, on the lines of all that has been charged for the period itself.
+    period.coupons = coupons_to_give(ledger.plans, state.plan, period)
+    taken: dict[tuple[str, tuple[str, str]], int] = {}
+    for entry in period.coupons:
+        coupon = (entry.coupon, (entry.place.tariff, entry.place.version))
+        taken[coupon] = taken.get(coupon, 0) + int(entry.amount)
+    for (name, tariff), amount in taken.items():
+        yield issue(ChargeKind.CREDIT, period, tariff, name, -amount)
+
+
+def _true_up_changes(issue: "_Issue", kind: ChargeKind, earlier: Period, *, since: int = 0) -> Iterator[Charge]:
+    """Post, and yield, what late usage changes in the true-ups of an earlier period."""
+    due = _true_ups(issue.state, earlier)
+    for key in sorted({*due, *earlier.true_ups}):
+        change = due.get(key, 0) - earlier.true_ups.get(key, 0)
+        if change:
+            earlier.true_ups[key] = due.get(key, 0)
+            if not earlier.true_ups[key]:
+                del earlier.true_ups[key]
+            yield issue(kind, earlier, key, "Minimum", change, since=since)
 
 
 class _Issue:
@@ -124,29 +167,43 @@ class _Issue:
 
 
 def _true_ups(state: AccountState, period: Period) -> dict[tuple[str, str], int]:
-    """What each tariff version's usage falls short of its minimum, for the days that it was in force."""
+    """What each tariff version's usage, and fees where they count, fall short of its minimum while it was in force."""
     used: dict[tuple[str, str], int] = {}
     for (_, tariff, version, _), totals in period.totals.items():
         used[tariff, version] = used.get((tariff, version), 0) + totals.amount
-    least: dict[tuple[str, str], int] = {}
-    whole = days_between(period.start, period.end, state.plan.zone)
+    counted: dict[tuple[str, str], Fraction] = {}
+    least: dict[tuple[str, str], Fraction] = {}
+    whole = (period.start, period.end)
     for entry in state.plan.within(period.start, period.end):
         minimum = entry.tariff.minimum
         if minimum is not None:
             key = (entry.tariff.tariff, entry.tariff.version)
-            amount = to_fixed(minimum.amount, PRICE_SCALE) * QUANTITY_ONE
-            if minimum.prorate == "days":
-                amount = prorated(amount, days_between(entry.start, entry.end, state.plan.zone), whole)
-                amount += least.get(key, 0)
-            least[key] = amount
-    return {key: due for key, amount in sorted(least.items()) if (due := amount - used.get(key, 0)) > 0}
+            share = share_of(minimum.prorate, (entry.start, entry.end), whole, state.plan.zone)
+            amount = to_fixed(minimum.amount, PRICE_SCALE) * QUANTITY_ONE * share
+            least[key] = amount if minimum.prorate == "none" else least.get(key, Fraction(0)) + amount
+            if minimum.counts == "usage-and-fees":
+                counted[key] = fees_about(state, *whole).get(key, Fraction(0))
+    exact = {key: amount - counted.get(key, 0) for key, amount in sorted(least.items())}
+    return {key: due for key, amount in exact.items() if (due := rounded(amount) - used.get(key, 0)) > 0}
 
 
 def _statement(ledger: Ledger, state: AccountState, period: Period, *, complete: bool) -> Statement | None:
     """The statement of a period whose charges have all been posted; None where there is nothing to state."""
+    statement = draw_up(ledger, state, period, complete=complete)
+    return statement if period.charges or any(state.plan.within(period.start, period.end)) else None
+
+
+def draw_up(
+    ledger: Ledger, state: AccountState, period: Period, *, complete: bool, revision: int = 1, interim: int = 0
+) -> Statement:
+    """The statement of all that the period's charges come to, settled; or an interim one, by its number from 1.
+
+    Raises MoneyError where charges and totals disagree.
+    """
     account = state.plan.account
     bill = bill_of(ledger.plans, state.plan, period)
-    lines, taxes = adjustment_lines(ledger.plans, state, period)
+    adjustments = adjustments_of(ledger.plans, state, period) if interim else period.adjustments
+    lines, taxes = adjustment_lines(state, adjustments)
     exact = bill.exact + sum(line.exact for line in lines)
     name = state.plan.calendar.name(period.start)
     if exact != period.running:
@@ -154,21 +211,20 @@ def _statement(ledger: Ledger, state: AccountState, period: Period, *, complete:
             f"account {account.account}, {name}: its charges add up to {to_text(period.running, AMOUNT_SCALE)}, the "
             f"lines of its statement to {to_text(exact, AMOUNT_SCALE)}. Stop, keep the data directory, and report this."
         )
-    if not period.charges and not any(state.plan.within(period.start, period.end)):
-        return None
     net = bill.net + sum(line.amount for line in lines)
     tax = bill.tax + sum(line.amount for line in taxes)
+    settled = (settle_interim if interim else settle)(state, period, [*bill.lines, *lines], net + tax)
     return Statement(
-        statement_id=f"{account.tenant}/{account.account}/{name}/1",
+        statement_id=f"{account.tenant}/{account.account}/{name}/{f'interim-{interim}' if interim else revision}",
         tenant=account.tenant,
         account=account.account,
         period_start=period.start,
         period_end=period.end,
-        zone=account.zone,
+        zone=state.plan.zone.key,
         currency=account.currency,
-        revision=1,
+        revision=revision,
         complete=complete,
-        lines=(*bill.lines, *lines),
+        lines=settled.lines,
         taxes=(*bill.taxes, *taxes),
         exact=exact,
         net=net,
@@ -180,4 +236,9 @@ def _statement(ledger: Ledger, state: AccountState, period: Period, *, complete:
         usage_last=period.last,
         usage_digest=to_hex(period.usage_digest),
         charges_digest=to_hex(period.charges_digest),
+        kind=StatementKind.INTERIM if interim else StatementKind.STATEMENT,
+        number=interim,
+        settlements=settled.settlements,
+        allowances=allowances_of(ledger.plans, state.plan, period, bill.lines),
+        due=settled.due,
     )

@@ -8,7 +8,7 @@ Values are MessagePack arrays; numbers that may pass 64 bits travel as text. Key
 """
 
 from collections.abc import Sequence
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 from msgspec import Struct
 from msgspec.msgpack import Decoder, Encoder
@@ -77,11 +77,68 @@ class FeeEntry(Struct, frozen=True, array_like=True, gc=False):
     exact: str
 
 
+class StatedTax(Struct, frozen=True, array_like=True, gc=False):
+    """A tax of a statement, or what one changes by."""
+
+    tariff: str
+    version: str
+    name: str
+    percent: str
+    base: str
+    amount: str
+    item: str = ""
+
+
+class Place(NamedTuple):
+    """What tells a line of a statement from the others of its period; `about` is the start of the period it is about."""
+
+    kind: str
+    tariff: str
+    version: str
+    meter: str
+    name: str
+    band: str
+    tier: int
+    unit_price: str
+    tax_percent: str
+    about: int
+
+    @property
+    def item(self) -> str:
+        """The meter, or the name of what is no meter."""
+        return self.meter or self.name
+
+
+class CouponEntry(Struct, frozen=True, array_like=True, gc=False):
+    """What a coupon took off one line when its period closed; it stays, whatever comes late."""
+
+    coupon: str
+    place: Place
+    amount: str
+
+
 class Stated(Struct, frozen=True, array_like=True, gc=False):
     """What the customer has been told of a closed period so far, adjustments included."""
 
     net: str
-    taxes: list[tuple[str, str, str, str, str, str]]
+    taxes: list[StatedTax]
+
+
+class AdjustmentEntry(Struct, frozen=True, array_like=True, gc=False):
+    """What a statement says of an earlier period: the sum of late charges, and by how much printed amounts change."""
+
+    period_start: int
+    exact: str
+    net: str
+    taxes: list[StatedTax]
+
+
+class InterimEntry(Struct, frozen=True, array_like=True, gc=False):
+    """An interim statement: the period's own usage and all that it summed, both exact, and what it asked for."""
+
+    usage: str
+    exact: str
+    asked: str
 
 
 class TotalsEntry(Struct, frozen=True, array_like=True, gc=False):
@@ -100,8 +157,10 @@ class PeriodEntry(Struct, array_like=True, gc=False):
     """One billing period of one account.
 
     `totals` is the usage *of* the period; `running` to `last` sum up what its *statement* carries, late usage of
-    earlier periods included; `adjusted` holds the exact sum of those late charges per earlier period. `appended` is
-    when its last record arrived.
+    earlier periods included; `adjusted` holds the exact sum of those late charges per earlier period, and `adjustments`
+    what the statement said of them. `appended` is when its last record arrived. `settled` is what credits have paid of
+    the statement. `revision` is the latest one of a closed period whose late usage makes another, 0 where it does not;
+    `revised` are the earlier periods that are to be drawn up again when this one closes.
     """
 
     totals: list[TotalsEntry]
@@ -118,19 +177,27 @@ class PeriodEntry(Struct, array_like=True, gc=False):
     true_ups: list[tuple[str, str, str]]
     stated: Stated | None
     appended: int
+    interims: list[InterimEntry] = []
+    settled: list[tuple[str, str]] = []
+    revision: int = 0
+    revised: list[int] = []
+    adjustments: list[AdjustmentEntry] = []
+    coupons: list[CouponEntry] = []
 
 
 class AccountEntry(Struct, array_like=True, gc=False):
     """One account: where its open periods begin, which of those hold state, and what was charged in advance.
 
     `watermarks` are of closed periods; those of open ones are in their periods. `advance` are the fees charged for
-    periods that are not closed: tariff, version, name, start of the period, exact amount.
+    periods that are not closed: tariff, version, name, start of the period, exact amount. `drawn` is what was drawn
+    from each credit, by its name.
     """
 
     open_from: int
     periods: list[int]
     watermarks: dict[str, int]
     advance: list[tuple[str, str, str, int, str]]
+    drawn: list[tuple[str, str]] = []
 
 
 pack = Encoder().encode

@@ -52,6 +52,7 @@ class AccountState:
         self.periods: dict[int, Period] = {}
         self.watermarks: dict[str, int] = {}
         self.advance: dict[tuple[str, str, str, int], int] = {}
+        self.drawn: dict[str, int] = {}
         self.current: dict[str, Seat] = {}
         self._plans = plans
         self._store = store
@@ -61,6 +62,7 @@ class AccountState:
             self.open_from = entry.open_from
             self.watermarks.update(entry.watermarks)
             self.advance.update({(t, v, name, start): int(exact) for t, v, name, start, exact in entry.advance})
+            self.drawn.update({name: int(amount) for name, amount in entry.drawn})
             for start in entry.periods:
                 for meter, mark in self.period(start).watermarks.items():
                     self.watermarks[meter] = max(mark, self.watermarks.get(meter, LONG_AGO))
@@ -105,18 +107,22 @@ class AccountState:
     def await_next(self) -> None:
         """Work out what the first open period waits for: each meter priced in it, to its end and the tariff's grace."""
         self.awaited: dict[str, int] = {}
-        if self.open_from == FOREVER:
-            return
-        start, end = self.plan.calendar.period(self.open_from)
+        if self.open_from != FOREVER:
+            self.awaited = self._awaited_by(*self.plan.calendar.period(self.open_from))
+
+    def is_complete(self, closed: Period | None = None) -> bool:
+        """Whether every meter that the first open period waits for, or that a closed one waited for, has passed it."""
+        marks = self.watermarks
+        awaited = self.awaited if closed is None else self._awaited_by(closed.start, closed.end)
+        return bool(awaited) and all(marks.get(meter, LONG_AGO) >= need for meter, need in awaited.items())
+
+    def _awaited_by(self, start: int, end: int) -> dict[str, int]:
+        awaited: dict[str, int] = {}
         for entry in self.plan.within(start, end):
             until = entry.end if entry.end < end else end + entry.tariff.closing.grace_s * SECOND_US
             for meter in entry.tariff.meters:
-                self.awaited[meter] = max(until, self.awaited.get(meter, LONG_AGO))
-
-    def is_complete(self) -> bool:
-        """Whether every meter that the first open period waits for has passed it."""
-        marks = self.watermarks
-        return bool(self.awaited) and all(marks.get(meter, LONG_AGO) >= need for meter, need in self.awaited.items())
+                awaited[meter] = max(until, awaited.get(meter, LONG_AGO))
+        return awaited
 
     def silent_after(self, declared: int) -> int | None:
         """The instant from which the first open period need not wait any longer; None where there is none to close.
@@ -151,6 +157,7 @@ class AccountState:
             periods=[period.start for period in self.held()],
             watermarks=dict(sorted(self.watermarks.items())),
             advance=[(*key, str(exact)) for key, exact in self.advance.items()],
+            drawn=[(name, str(amount)) for name, amount in sorted(self.drawn.items())],
         )
 
     def _load(self, start: int, end: int) -> Period:
@@ -175,6 +182,12 @@ class AccountState:
             true_ups={(tariff, version): int(exact) for tariff, version, exact in entry.true_ups},
             stated=entry.stated,
             appended=entry.appended,
+            interims=entry.interims,
+            settled={name: int(amount) for name, amount in entry.settled},
+            revision=entry.revision,
+            revised=set(entry.revised),
+            adjustments=entry.adjustments,
+            coupons=entry.coupons,
         )
         for row in entry.totals:
             terms = self._plans.terms_under(self.plan, row.meter, row.tariff, row.version, (start, end), row.start)

@@ -7,7 +7,7 @@ closing.py.
 
 from dataclasses import dataclass, field
 
-from pipeline.entries import FeeEntry, PeriodEntry, Stated, TotalsEntry
+from pipeline.entries import AdjustmentEntry, CouponEntry, FeeEntry, InterimEntry, PeriodEntry, Stated, TotalsEntry
 from pipeline.terms import Terms
 from schemas.charge import Charge
 from schemas.digest import MODULUS, charge_hash
@@ -32,8 +32,9 @@ class Totals:
 class Period:
     """One billing period of one account: the totals of its usage, and the sums of its statement.
 
-    `totals` by (meter, tariff, version, start of the terms), `true_ups` by (tariff, version), `adjusted` by
-    the start of the earlier period; all amounts exact. `stored` and `touched` are the ledger's own marks.
+    `totals` by (meter, tariff, version, start of the terms), `true_ups` by (tariff, version), `adjusted` by the start
+    of the earlier period, all amounts exact; `settled` by the credit's name. `stored` and `touched` are the ledger's
+    own marks.
     """
 
     start: int
@@ -52,6 +53,12 @@ class Period:
     true_ups: dict[tuple[str, str], int] = field(default_factory=dict)
     stated: Stated | None = None
     appended: int = 0
+    interims: list[InterimEntry] = field(default_factory=list)
+    settled: dict[str, int] = field(default_factory=dict)
+    revision: int = 0
+    revised: set[int] = field(default_factory=set)
+    adjustments: list[AdjustmentEntry] = field(default_factory=list)
+    coupons: list[CouponEntry] = field(default_factory=list)
     stored: bool = False
     touched: bool = False
 
@@ -106,4 +113,10 @@ class Period:
             true_ups=[(tariff, version, str(exact)) for (tariff, version), exact in self.true_ups.items()],
             stated=self.stated,
             appended=self.appended,
+            interims=self.interims,
+            settled=[(name, str(amount)) for name, amount in self.settled.items()],
+            revision=self.revision,
+            revised=sorted(self.revised),
+            adjustments=self.adjustments,
+            coupons=self.coupons,
         )

@@ -4,7 +4,8 @@ Every result depends on the records and their order alone, never on how they wer
 when the records arrived, as whoever took them in has written it down. For each record, in this order:
   1. its account, times, terms and quantity are checked (intake.py);
   2. a record that was accepted before is a duplicate; the same id with other facts is refused;
-  3. it is rated in pieces, all of them before any is posted (rating.py), and posted (posting.py);
+  3. it is rated in pieces, all of them before any is posted (rating.py), and posted (posting.py), which may give cause
+     for an interim statement (progressive.py);
   4. the periods that its account has now passed are closed (closing.py).
 Nothing that is refused has changed anything.
 """
@@ -13,6 +14,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from pipeline.acceptance import Acceptance, Piece
+from pipeline.adjusting import plan_revisions
 from pipeline.closing import close_next
 from pipeline.intake import (
     FUTURE_TOLERANCE_US,
@@ -24,6 +26,7 @@ from pipeline.intake import (
     unknown_account,
 )
 from pipeline.ledger import AccountState, Ledger, Seat
+from pipeline.progressive import interim_statements
 from pipeline.rating import in_bands
 from pipeline.splitting import share_by_time
 from pipeline.terms import FOREVER
@@ -118,10 +121,15 @@ class Pipeline:
         refusal = refusal or acceptance.put_in(pieces, known)
         if refusal is not None:
             return refusal
-        outcome.charges += acceptance.post(received, known)
+        charges = acceptance.post(received, known)
+        outcome.charges += charges
         outcome.accepted += 1
         if acceptance.is_late:
             outcome.late += 1
+            plan_revisions(ledger, state, charges)
+        progressive = state.plan.account.progressive
+        if progressive is not None:
+            outcome.statements += interim_statements(ledger, state, progressive, charges)
         if rounded:
             outcome.rounded += 1
         # 4. What has ended?
@@ -152,5 +160,4 @@ class Pipeline:
     def _close(self, state: AccountState, outcome: Outcome) -> None:
         closed = close_next(self.ledger, state)
         outcome.charges += closed.charges
-        if closed.statement is not None:
-            outcome.statements.append(closed.statement)
+        outcome.statements += closed.statements

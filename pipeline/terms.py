@@ -10,12 +10,13 @@ from dataclasses import dataclass, field
 from zoneinfo import ZoneInfo
 
 from pipeline.bands import BandTimeline
-from pipeline.calendar import Calendar, days_between, midnight
+from pipeline.calendar import Calendar, days_between, midnight, zone_of
 from pipeline.pricing import BandPrices, compile_bands
-from schemas.account import Account
+from schemas.account import Account, Cycle
 from schemas.catalogue import Catalogue
 from schemas.instants import SECOND_US
-from schemas.tariff import Meter, Tariff
+from schemas.meter import Meter
+from schemas.tariff import Tariff
 
 FOREVER = 1 << 62
 """An instant after every other, for what has no end."""
@@ -89,7 +90,7 @@ class Plans:
         self._catalogue = catalogue
         self._tariffs = {(t.tariff, t.version): t for versions in catalogue.tariffs.values() for t in versions}
         self._accounts: dict[tuple[str, str], AccountPlan] = {}
-        self._calendars: dict[tuple[str, int], Calendar] = {}
+        self._calendars: dict[tuple[str, int, Cycle], Calendar] = {}
         self._terms: dict[tuple[str, str, str, str, int, int, int, int], Terms] = {}
 
     def accounts(self) -> Iterable[tuple[str, str]]:
@@ -155,10 +156,11 @@ class Plans:
         return terms
 
     def _plan(self, account: Account) -> AccountPlan:
-        key = (account.zone, account.billing_day)
+        zone = zone_of(account)
+        key = (zone.key, account.billing_day, account.cycle)
         calendar = self._calendars.get(key)
         if calendar is None:
-            calendar = self._calendars[key] = Calendar(ZoneInfo(account.zone), account.billing_day)
+            calendar = self._calendars[key] = Calendar(zone, account.billing_day, account.cycle)
         entries = [
             assignment
             for dated in account.tariffs
@@ -166,7 +168,7 @@ class Plans:
                 dated.tariff,
                 calendar.zone,
                 midnight(dated.from_, calendar.zone),
-                FOREVER if dated.until is None else midnight(dated.until, calendar.zone),
+                FOREVER if dated.end is None else midnight(dated.end, calendar.zone),
             )
         ]
         return AccountPlan(account, calendar, tuple(sorted(entries, key=lambda e: (e.start, e.tariff.tariff))))

@@ -12,6 +12,7 @@ from ratestream.options import (
     AccountArgument,
     DataOption,
     FileKind,
+    GrossOption,
     KindOption,
     LimitOption,
     Output,
@@ -26,12 +27,16 @@ if TYPE_CHECKING:
 
 
 def bill(
-    account: AccountArgument, data: DataOption, tenant: TenantOption = "default", output: OutputOption = Output.TABLE
+    account: AccountArgument,
+    data: DataOption,
+    tenant: TenantOption = "default",
+    output: OutputOption = Output.TABLE,
+    gross: GrossOption = False,
 ) -> None:
     """What the open periods of an account come to so far, as if no more usage came."""
     from agents.answers import BillOf
 
-    _show_statements(_ask(data, BillOf(tenant, account)), output)
+    _show_statements(_ask(data, BillOf(tenant, account)), output, gross=gross)
 
 
 def statement(
@@ -40,11 +45,12 @@ def statement(
     period: PeriodOption = None,
     tenant: TenantOption = "default",
     output: OutputOption = Output.TABLE,
+    gross: GrossOption = False,
 ) -> None:
     """One statement of an account: of a period, or the latest."""
     from agents.answers import StatementOf
 
-    _show_statements(_ask(data, StatementOf(tenant, account, period)), output)
+    _show_statements(_ask(data, StatementOf(tenant, account, period)), output, gross=gross)
 
 
 def statements(
@@ -184,7 +190,7 @@ def _ask(data: Path, question: "Question") -> list[bytes]:
     return ask(data, question, settings.clickhouse_dsn(os.environ))
 
 
-def _show_statements(found: list[bytes], output: Output) -> None:
+def _show_statements(found: list[bytes], output: Output, *, gross: bool) -> None:
     from ratestream.statements import print_statement, write_statements_csv
     from schemas.codecs import json_from
     from schemas.statement import Statement
@@ -197,7 +203,7 @@ def _show_statements(found: list[bytes], output: Output) -> None:
         write_statements_csv(nouns)
         return
     for noun in nouns:
-        print_statement(noun)
+        print_statement(noun, gross=gross)
 
 
 def _write_lines(lines: list[bytes]) -> None:

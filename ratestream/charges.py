@@ -44,5 +44,7 @@ def short_id(charge_id: str) -> str:
 
 def _purpose(charge: Charge) -> str:
     bands = ", ".join(dict.fromkeys(part.band for part in charge.parts if part.band))
+    names = ", ".join(dict.fromkeys(part.name for part in charge.parts if part.name))
     kind = "" if charge.kind == "usage" else f" ({charge.kind.replace('_', ' ')})"
-    return f"{charge.meter}{f' {bands}' if len(bands) and ',' not in bands else ''}{kind}"
+    band = f" {bands}" if bands and "," not in bands else ""
+    return f"{charge.meter}{band}{f': {names}' if names else ''}{kind}"

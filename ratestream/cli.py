@@ -7,6 +7,7 @@ import logging
 import os
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -15,7 +16,17 @@ import typer
 from agents import settings
 from ratestream import asking
 from ratestream.failures import EXIT_CODES, Commands
-from ratestream.options import ACCOUNTS, TARIFFS, DataOption, FileKind, KindOption, MapOption, SetOption, UsageArgument
+from ratestream.options import (
+    ACCOUNTS,
+    TARIFFS,
+    DataOption,
+    FileKind,
+    KindOption,
+    MapOption,
+    SetOption,
+    Source,
+    UsageArgument,
+)
 
 if TYPE_CHECKING:
     from schemas.catalogue import Catalogue
@@ -187,6 +198,37 @@ def tariff_check(
             print(f"{dated}: {meters}")
     told = f", {len(catalogue.accounts)} accounts" if accounts is not None else ""
     print(f"OK: {sum(map(len, catalogue.tariffs.values()))} tariff versions{told}")
+
+
+@tariff_app.command("import")
+def tariff_import(
+    path: Annotated[Path, typer.Argument(metavar="FILE", exists=True, help="A JSON file; for cgrates a folder.")],
+    source: Annotated[Source, typer.Option("--from", help="Whose tariffs they are.")],
+    out: Annotated[Path | None, typer.Option(metavar="FILE", dir_okay=False, help="Write the YAML here.")] = None,
+    usage: Annotated[
+        Path | None,
+        typer.Option(metavar="FILE", dir_okay=False, help="Write the usage of OCPI's CDRs here, as JSONL."),
+    ] = None,
+    currency: Annotated[str | None, typer.Option(metavar="CODE", help="Of tariffs that name none, or instead.")] = None,
+    effective_from: Annotated[
+        datetime | None,
+        typer.Option(formats=["%Y-%m-%d"], metavar="YYYY-MM-DD", help="First day, instead of the tariffs' own."),
+    ] = None,
+    skip: Annotated[
+        bool, typer.Option("--skip", help="Leave out tariffs that cannot be expressed, and import the others.")
+    ] = False,
+) -> None:
+    """Turn tariffs of OpenEI's URDB, of OCPI or of CGRateS into tariff files.
+
+    What cannot be expressed is refused with its name; what is not part of a tariff is told in a note.
+    """
+    from ratestream.importing import Order, import_tariffs
+    from schemas.importing.reading import Given
+
+    if usage is not None and source is not Source.OCPI:
+        raise typer.BadParameter("Only OCPI's CDRs have usage: --usage goes with --from ocpi.")
+    given = Given(currency, effective_from.date() if effective_from else None)
+    import_tariffs(Order(source, path, given, out, usage, skip))
 
 
 @tariff_app.command("schema")

@@ -1,7 +1,6 @@
 """Explanation: the arithmetic of one charge, so that anybody can do it again with pencil and paper."""
 
 from collections.abc import Iterator
-from typing import assert_never
 
 from msgspec import Struct
 from rich.text import Text
@@ -11,7 +10,8 @@ from ratestream.screen import cells, dates, decimal, grid, moment, money, price,
 from schemas.charge import Charge, ChargeKind, Part
 from schemas.instants import to_iso
 from schemas.price import Graduated, Package, PerUnit, Price, Volume
-from schemas.tariff import Meter, Tariff
+from schemas.meter import Meter
+from schemas.tariff import Tariff
 
 _KINDS = {
     ChargeKind.USAGE: "",
@@ -19,7 +19,7 @@ _KINDS = {
     ChargeKind.REVERSAL: "It takes out a record that was corrected, at what that is worth to the price now.",
     ChargeKind.RECURRING: "No usage caused it: a recurring fee, by its tariff or account.",
     ChargeKind.TRUE_UP: "No usage caused it: what the tariff's usage falls short of its minimum.",
-    ChargeKind.CREDIT: "A credit in the customer's favour.",
+    ChargeKind.CREDIT: "No usage caused it: what a coupon takes off, spread over the lines of its statement.",
 }
 
 
@@ -86,7 +86,7 @@ def _prices(meter: Meter, charge: Charge) -> Iterator[tuple[str, Price]]:
 
 
 def _print_price(explained: Explained, meter: Meter, band: str, band_price: Price) -> None:
-    currency, unit = explained.charge.currency, meter.unit
+    currency, unit = explained.charge.currency, meter.convert.unit if meter.convert is not None else meter.unit
     title = f"Price of {explained.charge.meter}{f' in {band}' if band else ''}"
     match band_price:
         case PerUnit():
@@ -101,10 +101,33 @@ def _print_price(explained: Explained, meter: Meter, band: str, band_price: Pric
             show(Text(f"{title}: {how}{_free(band_price, unit)}{_per_day(days)}"))
             _print_tiers(band_price, days, currency, unit)
         case _:
-            assert_never(band_price)
+            show(Text(f"{title}: {type(band_price).model_fields['model'].description}"))
+            _print_terms(band_price)
 
 
-def _free(band_price: Price, unit: str) -> str:
+def _print_terms(band_price: Price) -> None:
+    """What the tariff says of a price whose terms are no tiers of units: its keys and values."""
+    terms = grid(("", "left"), ("", "left"), head=False)
+    for path, value in _terms(band_price.model_dump(mode="json", by_alias=True, exclude_defaults=True), ""):
+        if path != "model":
+            terms.add_row(*cells(f"  {path}", value))
+    show(terms)
+
+
+def _terms(value: object, path: str) -> Iterator[tuple[str, str]]:
+    """The scalars of a document with their paths: `tiers 1 percent`, and 1.5."""
+    if isinstance(value, dict):
+        inner = value.items()
+    elif isinstance(value, list):
+        inner = {str(number): one for number, one in enumerate(value, 1)}.items()
+    else:
+        yield path, str(value).lower() if isinstance(value, bool) else str(value)
+        return
+    for key, one in inner:
+        yield from _terms(one, f"{path} {key}".strip())
+
+
+def _free(band_price: PerUnit | Package | Graduated | Volume, unit: str) -> str:
     if not band_price.free_units:
         return ""
     per = " a day" if isinstance(band_price, Graduated | Volume) and band_price.tiers_per == "day" else ""
@@ -146,18 +169,18 @@ def _print_parts(explained: Explained, meter: Meter | None) -> None:
 
 
 def _part(part: Part, charge: Charge, meter: Meter | None) -> list[Text]:
-    tier = "included" if part.tier == 0 else f"tier {part.tier}"
+    amount = money(part.amount, charge.currency)
+    tier = f"tier {part.tier}" if part.tier else "" if part.name else "included"
+    name = " ".join(word for word in (part.band, tier, part.name) if word)
+    taxed = f", tax {part.tax_percent} %" if part.tax_percent else ""
     if part.quantity == 0:
-        name = f"{part.band} {tier} flat fee".strip() if meter is not None else charge.meter
-        return cells(name, "", "", "", money(part.amount, charge.currency))
+        if meter is None:
+            return cells(charge.meter, "", "", "", amount)
+        return cells(f"{name}{'' if part.name else ' flat fee'}{taxed}", "", "", "", amount)
     unit = "packages" if part.tier and meter is not None and _is_package(meter, part.band) else charge.unit
-    return cells(
-        f"{part.band} {tier}".strip(),
-        quantity(part.quantity),
-        f"{unit} ×",
-        price(part.unit_price),
-        f"= {money(part.amount, charge.currency)}",
-    )
+    # Where the quantity was converted or the rate is for many units, the amount was divided last and is the exact one.
+    equals = "=" if part.quantity * part.unit_price == part.amount else "≈"
+    return cells(f"{name}{taxed}", quantity(part.quantity), f"{unit} ×", price(part.unit_price), f"{equals} {amount}")
 
 
 def _sentences(explained: Explained, meter: Meter | None) -> Iterator[str]:

@@ -25,6 +25,14 @@ class FileKind(StrEnum):
     JSONL = "jsonl"
 
 
+class Source(StrEnum):
+    """Whose tariffs are imported."""
+
+    URDB = "urdb"
+    OCPI = "ocpi"
+    CGRATES = "cgrates"
+
+
 DataOption = Annotated[
     Path,
     typer.Option("--data", envvar=settings.DATA, metavar="DIR", file_okay=False, help="The data directory."),
@@ -47,8 +55,9 @@ SetOption = Annotated[
 OutputOption = Annotated[Output, typer.Option("--format", help="For a reader, as JSON lines, or as CSV.")]
 KindOption = Annotated[FileKind, typer.Option("--format", help="What kind of files to write.")]
 PeriodOption = Annotated[
-    str | None, typer.Option(metavar="YYYY-MM", help="The billing period that begins in this month.")
+    str | None, typer.Option(metavar="NAME", help="The billing period by its name: 2024-05, 2024-Q2, 2024-05-31.")
 ]
+GrossOption = Annotated[bool, typer.Option("--gross", help="Show each line with its taxes, too.")]
 LimitOption = Annotated[int, typer.Option(min=1, help="How many at most.")]
 AccountArgument = Annotated[str, typer.Argument(metavar="ACCOUNT")]
 UsageArgument = Annotated[

@@ -6,9 +6,7 @@ What does not go to a terminal is 80 columns wide, and so is the least that tabl
 import sys
 from datetime import timedelta
 from decimal import Decimal
-from functools import cache
 from typing import Literal
-from zoneinfo import ZoneInfo
 
 from rich.box import Box
 from rich.console import Console
@@ -18,6 +16,7 @@ from rich.text import Text
 from schemas.currency import minor_digits
 from schemas.fixed_point import AMOUNT_SCALE, PRICE_SCALE, QUANTITY_SCALE, to_text
 from schemas.instants import from_us
+from schemas.zone import zone_named
 
 WIDTH = 80
 
@@ -102,13 +101,17 @@ def dates(start: int, end: int, zone: str) -> str:
     >>> dates(0, 86_400_000_000, "UTC")
     '1970-01-01 to 1970-01-01'
     """
-    local = _zone(zone)
+    local = zone_named(zone)
     return f"{from_us(start).astimezone(local).date()} to {(from_us(end) - _MICROSECOND).astimezone(local).date()}"
 
 
-def month(start: int, zone: str) -> str:
-    """The name of a billing period: the local month in which it begins."""
-    return from_us(start).astimezone(_zone(zone)).strftime("%Y-%m")
+def period_name(statement_id: str) -> str:
+    """The name of the billing period that a statement is of.
+
+    >>> period_name("default/home/2024-Q2/1")
+    '2024-Q2'
+    """
+    return statement_id.rsplit("/", 2)[-2]
 
 
 def moment(us: int, zone: str) -> str:
@@ -117,10 +120,5 @@ def moment(us: int, zone: str) -> str:
     >>> moment(0, "UTC"), moment(1_500_000, "UTC")
     ('1970-01-01 00:00', '1970-01-01 00:00:01.500000')
     """
-    local = from_us(us).astimezone(_zone(zone)).replace(tzinfo=None)
+    local = from_us(us).astimezone(zone_named(zone)).replace(tzinfo=None)
     return local.isoformat(" ", "minutes" if us % 60_000_000 == 0 else "auto")
-
-
-@cache
-def _zone(name: str) -> ZoneInfo:
-    return ZoneInfo(name)

@@ -9,21 +9,21 @@ from rich.table import Table
 from rich.text import Text
 
 from ratestream.rows import rows_of, write_csv, write_json
-from ratestream.screen import WIDTH, cells, dates, grid, moment, money, month, price, printable, quantity, show
+from ratestream.screen import WIDTH, cells, dates, grid, moment, money, period_name, price, printable, quantity, show
 from schemas.codecs import json_bytes
-from schemas.statement import LineKind, Statement, StatementLine
+from schemas.statement import LineKind, Statement, StatementKind, StatementLine, TaxLine
 from sinks.columns import to_fixed, to_instants
 
-_OWN = ("statement_id", "tenant", "account", "currency", "revision")
+_OWN = ("statement_id", "tenant", "account", "currency", "revision", "number")
 _LINE = StatementLine.__struct_fields__
 
 
-def print_statement(statement: Statement) -> None:
-    """One statement, or one period of a running bill (revision 0), within 80 columns."""
+def print_statement(statement: Statement, *, gross: bool = False) -> None:
+    """One statement, or one period of a running bill (revision 0), within 80 columns; `gross` adds lines with tax."""
     show(Text(_title(statement), style="bold"))
     show(_particulars(statement))
     show()
-    show(_lines(statement))
+    show(_lines(statement, gross=gross))
     show()
 
 
@@ -38,10 +38,10 @@ def print_heads(heads: pa.Table) -> None:
     table = grid(*columns, ("records", "right"), ("total", "right"), ("", "left"))  # type: ignore[arg-type]
     for row, start, end, total in _heads(heads):
         from_, _, to = dates(start, end, row["zone"]).split()
-        note = "" if row["complete"] else "incomplete"
+        note = f"interim {row['number']}" if row["number"] else "" if row["complete"] else "incomplete"
         amount = f"{money(total, row['currency'])} {row['currency']}"
         table.add_row(
-            *cells(row["account"], month(start, row["zone"]), from_, to, str(row["usage_records"]), amount, note)
+            *cells(row["account"], period_name(row["statement_id"]), from_, to, str(row["usage_records"]), amount, note)
         )
     show(table)
 
@@ -52,9 +52,14 @@ def write_heads_json(heads: pa.Table) -> None:
 
 
 def print_overview(heads: pa.Table) -> None:
-    """All statements in little room: for each account its months and totals, as many to a line as there is room."""
+    """All statements in little room: for each account its periods and totals, as many to a line as there is room.
+
+    Interim statements are not among them: what they ask for is in their period's own.
+    """
     for (account, currency), group in groupby(_heads(heads), lambda head: (head[0]["account"], head[0]["currency"])):
-        found = [(month(start, row["zone"]), total) for row, start, _, total in group]
+        found = [(period_name(row["statement_id"]), total) for row, _, _, total in group if not row["number"]]
+        if not found:
+            continue
         sum_ = money(sum(total for _, total in found), currency)
         title = f"{account}: {_count(len(found), 'statement')}, {sum_} {currency} in all"
         show(Text(printable(title), style="bold"))
@@ -67,7 +72,8 @@ def print_overview(heads: pa.Table) -> None:
 
 def _heads(heads: pa.Table) -> Iterator[tuple[dict[str, str], int, int, int]]:
     """Each statement's texts and counts; start and end of its period; its total in fixed point."""
-    texts = heads.select(["account", "zone", "currency", "complete", "usage_records"]).to_pylist()
+    names = ["statement_id", "account", "zone", "currency", "number", "complete", "usage_records"]
+    texts = heads.select(names).to_pylist()
     numbers = [
         [value for chunk in heads[name].chunks for value in read(chunk)]
         for name, read in (("period_start", to_instants), ("period_end", to_instants), ("total", to_fixed))
@@ -76,9 +82,11 @@ def _heads(heads: pa.Table) -> Iterator[tuple[dict[str, str], int, int, int]]:
 
 
 def _title(statement: Statement) -> str:
-    name = month(statement.period_start, statement.zone)
+    name = period_name(statement.statement_id)
     account = printable(statement.account)
     what = f"Statement {name}" if statement.revision else f"Running bill {name}"
+    if statement.kind is StatementKind.INTERIM:
+        what = f"Interim statement {statement.number} of {name}"
     return f"{what} of {account}{'' if statement.revision else ', not final'}"
 
 
@@ -95,27 +103,42 @@ def _particulars(statement: Statement) -> Table:
         facts.add_row(
             "Statement", Text(printable(f"{statement.statement_id}, from {_count(statement.charges, 'charge')}"))
         )
-        if not statement.complete:
+        if not statement.complete and statement.kind is StatementKind.STATEMENT:
             facts.add_row("Incomplete", "closed before every meter had passed the end of the period")
+    for allowance in statement.allowances:
+        counts = f"included {quantity(allowance.included)}, used {quantity(allowance.used)}"
+        text = f"{allowance.meter}, {allowance.unit}: {counts}, left {quantity(allowance.left)}"
+        facts.add_row("Allowance", Text(printable(text)))
     return facts
 
 
-def _lines(statement: Statement) -> Table:
+def _lines(statement: Statement, *, gross: bool) -> Table:
     table = grid(
         ("", "left"), ("quantity", "right"), ("unit", "left"), ("unit price", "right"), (statement.currency, "right")
     )
+    if gross:
+        table.add_column(Text("with tax"), justify="right", no_wrap=True)
     for (tariff, version), lines in groupby(statement.lines, lambda line: (line.tariff, line.version)):
         if tariff:
             table.add_row(Text(f"{tariff}, version {version}", style="dim"))
         for line in lines:
-            table.add_row(*_line(line, statement.currency))
+            table.add_row(*_line(line, statement.currency), *([Text(money(line.gross, statement.currency))] * gross))
     table.add_section()
     table.add_row(*_sum_row("Net", statement.net, statement.currency))
     for tax in statement.taxes:
-        name = f"{tax.name}, {tax.percent} % of {money(tax.base, statement.currency)}"
-        table.add_row(*_sum_row(name, tax.amount, statement.currency))
+        table.add_row(*_sum_row(_tax_name(tax, statement.currency), tax.amount, statement.currency))
     table.add_row(*_sum_row("Total", statement.total, statement.currency), style="bold")
+    for paid in statement.settlements:
+        left = f", {money(paid.remaining, statement.currency)} left" if paid.remaining else ""
+        table.add_row(*_sum_row(f"{paid.name}{left}", -paid.amount, statement.currency))
+    if statement.settlements:
+        table.add_row(*_sum_row("Due", statement.due, statement.currency), style="bold")
     return table
+
+
+def _tax_name(tax: TaxLine, currency: str) -> str:
+    name = f"{tax.name} on {tax.item}" if tax.item else tax.name
+    return f"{name}, {tax.percent} % of {money(tax.base, currency)}" if tax.percent else name
 
 
 def _sum_row(name: str, amount: int, currency: str) -> list[Text]:
@@ -134,10 +157,11 @@ def _line(line: StatementLine, currency: str) -> list[Text]:
 
 
 def _name(line: StatementLine) -> str:
-    if line.kind is not LineKind.USAGE:
-        return line.name
     tier = "" if line.tier == 0 else f"tier {line.tier}"
-    return ", ".join(part for part in (f"{line.meter} {line.band}".strip(), tier, line.name) if part)
+    parts = (f"{line.meter} {line.band}".strip(), tier, line.name)
+    if line.kind is not LineKind.USAGE:
+        parts = (line.name, *parts[:2])
+    return ", ".join(part for part in parts if part)
 
 
 def _csv_rows(statement: Statement) -> Iterator[dict[str, object]]:
@@ -149,7 +173,7 @@ def _csv_rows(statement: Statement) -> Iterator[dict[str, object]]:
     for tax in document["taxes"]:
         about = {"period_start": document["period_start"], "period_end": document["period_end"], "kind": "tax"}
         told = {name: tax[name] for name in ("tariff", "version", "name", "amount")}
-        yield own | empty | about | told
+        yield own | empty | about | told | {"meter": tax["item"]}
 
 
 def _count(number: int, noun: str) -> str:

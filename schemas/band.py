@@ -1,19 +1,20 @@
-"""Seasons and bands: which price holds at which local moment. Every moment has exactly one.
+"""Seasons and bands: which price holds at which local moment, and for which usage. Every moment has exactly one.
 
 A season is a range of days of the year. A band claims the hours of some days of its season; the band with neither
 days nor hours takes the rest. A holiday is a day type of its own: its weekday no longer counts. A moment that two
-bands claim, or none, is refused here, so that rating never meets one.
+bands claim, or none, is refused here, so that rating never meets one. Bands with the same `where` and `meters` are a
+set that covers all time by itself.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import date, timedelta
 from itertools import combinations
-from typing import Literal
+from typing import Literal, NamedTuple
 
 from pydantic import Field
 
 from schemas.field import DAY_MINUTES, ClockRange, EveryYear, MonthDay, Noun, Text, clock
-from schemas.price import Graduated, Price
+from schemas.price import Graduated, PerUnit, Price
 from schemas.problem import Finding, nearest
 
 DayName = Literal["mon", "tue", "wed", "thu", "fri", "sat", "sun", "weekdays", "weekends", "holidays"]
@@ -41,6 +42,39 @@ class Season(Noun):
         return month_day >= self.from_ or month_day <= self.to
 
 
+Conditions = Mapping[Text, Text]
+"""Attributes by name, and the value that each has to have; a trailing * stands for any rest."""
+
+
+class Selector(NamedTuple):
+    """The usage that a set of bands is for: attributes and meters; no conditions are for all."""
+
+    where: tuple[tuple[str, str], ...]
+    meters: tuple[str, ...]
+
+    @property
+    def rank(self) -> tuple[int, int]:
+        """How special it is; the highest one that fits is taken."""
+        return len(self.where) + bool(self.meters), sum(len(value.removesuffix("*")) for _, value in self.where)
+
+    def fits(self, meter: str, attributes: Mapping[str, str]) -> bool:
+        """Whether usage of the meter with these attributes is meant."""
+        return (not self.meters or meter in self.meters) and meets(self.where, attributes)
+
+
+def meets(where: Iterable[tuple[str, str]], attributes: Mapping[str, str]) -> bool:
+    """Whether the attributes have the values that are asked for.
+
+    >>> meets([("destination", "49*")], {"destination": "4930123"}), meets([("region", "eu")], {})
+    (True, False)
+    """
+    for name, value in where:
+        found = attributes.get(name)
+        if found is None or not (found.startswith(value[:-1]) if value.endswith("*") else found == value):
+            return False
+    return True
+
+
 class Band(Noun):
     """A range of time with a price of its own."""
 
@@ -52,8 +86,18 @@ class Band(Noun):
     """Days of the week, weekdays, weekends or holidays; without it all days. A holiday is no longer its weekday."""
     hours: tuple[ClockRange, ...] | None = Field(default=None, min_length=1, examples=[["12:00-18:00"]])
     """Local wall time; without it all hours. With neither days nor hours the band takes the rest of its season."""
+    where: Conditions = Field(default={}, examples=[{"region": "eu-*"}])
+    """Attributes that usage has to have for this band; a value ending in * is a prefix. Of several sets of bands that
+    fit, usage takes the one with the most conditions, then the one with the longest values, then the first."""
+    meters: tuple[Text, ...] = Field(default=(), examples=[["inbound"]])
+    """The meters whose usage this band is for, where an item prices several; without it all."""
     price: Price
     """What usage in this band costs."""
+
+    @property
+    def selector(self) -> "Selector":
+        """Which usage the band is for."""
+        return Selector(tuple(sorted(self.where.items())), self.meters)
 
     @property
     def is_rest(self) -> bool:
@@ -93,9 +137,14 @@ def band_findings(bands: Sequence[Band], seasons: Mapping[str, Season], *, has_h
     if names:
         return names
     findings = []
-    for season in seasons or [""]:
-        active = [(index, band) for index, band in enumerate(bands) if band.season in (None, season)]
-        findings += _SeasonCheck(season, active, has_holidays=has_holidays).findings()
+    for selector in {band.selector: None for band in bands}:
+        for season in seasons or [""]:
+            active = [
+                (index, band)
+                for index, band in enumerate(bands)
+                if band.selector == selector and band.season in (None, season)
+            ]
+            findings += _SeasonCheck(season, active, has_holidays=has_holidays).findings()
     return findings
 
 
@@ -165,6 +214,11 @@ class _SeasonCheck:
 def pro_rata_findings(bands: Sequence[Band]) -> list[Finding]:
     """What keeps the tiers of these bands from being shared: in each season all must have the same bounds."""
     findings: dict[int, Finding] = {}
+    selected = next((index for index, band in enumerate(bands) if band.selector.rank != (0, 0)), None)
+    if selected is not None:
+        what = "tiers_across_bands: pro-rata needs bands for all usage"
+        remedy = "remove where and meters, or use tiers_across_bands: chronological"
+        return [Finding(what, remedy, ("bands", selected))]
     if len({band.season is None for band in bands}) > 1:
         what = "tiers_across_bands: pro-rata needs a season in all bands or in none"
         return [Finding(what, "name the season of each band", ("bands",))]
@@ -178,6 +232,19 @@ def pro_rata_findings(bands: Sequence[Band]) -> list[Finding]:
                 remedy = "make them alike, or use tiers_across_bands: separate"
                 findings.setdefault(index, Finding(what, remedy, ("bands", index, "price")))
     return list(findings.values())
+
+
+def chronological_findings(bands: Sequence[Band]) -> list[Finding]:
+    """What keeps the tiers of these bands from being filled in the order of time."""
+    return [
+        Finding(
+            "tiers_across_bands: chronological needs graduated or per_unit prices",
+            "make it graduated, or use tiers_across_bands: separate",
+            ("bands", index, "price"),
+        )
+        for index, band in enumerate(bands)
+        if not isinstance(band.price, Graduated | PerUnit)
+    ]
 
 
 def _obstacle(first: Band, band: Band) -> str:

@@ -164,7 +164,7 @@ class _Span(NamedTuple):
 def _spans(index: int, entry: TariffEntry, versions: tuple[Tariff, ...]) -> Iterator[_Span]:
     starts = [tariff.effective_from for tariff in versions]
     for tariff, (start, end) in zip(versions, pairwise([*starts, date.max]), strict=True):
-        first, last = max(start, entry.from_), min(end, entry.until or date.max)
+        first, last = max(start, entry.from_), min(end, entry.end or date.max)
         if first < last:
             yield _Span(index, first, last, tariff)
 

@@ -19,7 +19,10 @@ class ChargeKind(StrEnum):
 class Part(Struct, frozen=True, gc=False, array_like=True):
     """A share of a charge at one unit price: `amount` = `quantity` × `unit_price`, or a flat fee with no quantity.
 
-    `band` is "" where the price has no time bands. `tier` counts from 1; tier 0 holds free units.
+    `band` is "" where the price has no bands. `tier` counts from 1; tier 0 holds free units. `name` says what the part
+    is for where that is not its units alone. Where quantities are converted or a rate is for many units, `amount` was
+    multiplied first and divided last, and `quantity` is rounded to its six decimals. A component that is taxed by
+    itself has its `tax_percent`, and `tax` in the currency, exact.
     """
 
     band: str
@@ -27,6 +30,9 @@ class Part(Struct, frozen=True, gc=False, array_like=True):
     unit_price: int
     quantity: int
     amount: int
+    name: str = ""
+    tax_percent: str = ""
+    tax: int = 0
 
 
 class Charge(Struct, frozen=True, gc=False):

@@ -1,34 +1,13 @@
 """Fees and taxes: what recurs whatever was used, and what is added in percent. Tariffs and accounts both have them."""
 
 from collections.abc import Iterable
-from typing import Literal, Self
+from decimal import Decimal
+from typing import Literal, Protocol, Self
 
 from pydantic import Field, model_validator
 
-from schemas.field import Money, Noun, Percent, Text
+from schemas.field import Money, Noun, Percent, Quantity, Text
 from schemas.problem import Finding, refusal
-
-
-class Fee(Noun):
-    """A recurring fee: an amount per billing period or per day."""
-
-    name: Text = Field(examples=["Standing charge"])
-    """What the statement calls it."""
-    amount: Money = Field(examples=["0.2475"])
-    """The fee in the tariff's currency; negative is a recurring discount."""
-    per: Literal["period", "day"]
-    """Due once per billing period, or for each of its days."""
-    due: Literal["arrears", "advance"] = "arrears"
-    """For the period that has ended (arrears) or for the one that begins (advance)."""
-    prorate: Literal["days", "none"] = "days"
-    """A fee per period that holds for a part of it is due by its days (days) or in full (none)."""
-
-    @model_validator(mode="after")
-    def _whole_days(self) -> Self:
-        if self.per == "day" and self.prorate == "none":
-            what = "a fee per day is always due by its days"
-            raise refusal([Finding(what, "remove prorate, or make it a fee per period", ("prorate",))])
-        return self
 
 
 class Tax(Noun):
@@ -40,8 +19,50 @@ class Tax(Noun):
     """Percent of the net amount, 0 to 100."""
 
 
-def repeated_names(key: str, named: Iterable[Fee | Tax]) -> list[Finding]:
-    """A finding for each fee or tax of the list under `key` whose name stands there already."""
+class Fee(Noun):
+    """A fee that is due whatever was used: an amount for a stretch of time, or once."""
+
+    name: Text = Field(examples=["Standing charge"])
+    """What the statement calls it."""
+    amount: Money = Field(examples=["0.2475"])
+    """The fee for one, in the tariff's currency; negative is a recurring discount."""
+    quantity: Quantity = Field(default=Decimal(1), examples=["5"])
+    """How many it is due for, such as seats."""
+    per: Literal["period", "day", "month", "quarter", "year", "once"]
+    """Due for each billing period, for each day, for each month, quarter or year of the calendar by what of it is
+    served, or only when the tariff begins for the account (once)."""
+    due: Literal["arrears", "advance"] = "arrears"
+    """For the period that has ended (arrears) or for the one that begins (advance)."""
+    prorate: Literal["days", "thirty", "none"] = "days"
+    """A stretch of time that is served in part is due by its days (days); by its days where each month counts 30, the
+    31st none and the last of February what is missing (thirty); or in full where its first served day is (none)."""
+    tax: tuple[Tax, ...] | None = None
+    """Taxes on this fee, instead of the tariff's."""
+
+    @model_validator(mode="after")
+    def _consistent(self) -> Self:
+        findings = repeated_names("tax", self.tax or ())
+        if self.per == "day" and self.prorate != "days":
+            what = "a fee per day is always due by its days"
+            findings.append(Finding(what, "remove prorate, or make it a fee per period", ("prorate",)))
+        if self.per == "once" and self.prorate == "thirty":
+            what = "a fee that is due once is due in full"
+            findings.append(Finding(what, "remove prorate, or make it a fee per period", ("prorate",)))
+        if findings:
+            raise refusal(findings)
+        return self
+
+
+class Named(Protocol):
+    """What a statement calls by a name."""
+
+    @property
+    def name(self) -> str:
+        """The name."""
+
+
+def repeated_names(key: str, named: Iterable[Named]) -> list[Finding]:
+    """A finding for each fee, tax or credit of the list under `key` whose name stands there already."""
     seen: set[str] = set()
     findings = []
     for index, item in enumerate(named):

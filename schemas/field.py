@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterable
 from datetime import date, datetime
 from decimal import Decimal
 from functools import cache
-from typing import Annotated, NamedTuple, Self, TypeGuard
+from typing import Annotated, Literal, NamedTuple, Self, TypeGuard
 from zoneinfo import available_timezones
 
 from pydantic import (
@@ -108,6 +108,8 @@ PositiveQuantity = Annotated[
     Decimal, PlainValidator(_decimal(QUANTITY_SCALE, "0", low_open=True)), _AS_TEXT, _AS_NUMBER
 ]
 Percent = Annotated[Decimal, PlainValidator(_decimal(QUANTITY_SCALE, "0", "100")), _AS_TEXT, _AS_NUMBER]
+AnyPercent = Annotated[Decimal, PlainValidator(_decimal(PRICE_SCALE - 2)), _AS_TEXT, _AS_NUMBER]
+"""A percentage that is a price: a hundredth of it is a unit price, so it has two decimals less than one."""
 
 
 def whole(low: int, high: int) -> tuple[PlainValidator, WithJsonSchema]:
@@ -192,6 +194,26 @@ def _day(value: object) -> date:
 
 _ISO_DATE = {"type": "string", "format": "date", "pattern": "^[0-9]{4}-[0-9]{2}-[0-9]{2}$"}
 Day = Annotated[date, PlainValidator(_day), PlainSerializer(date.isoformat, return_type=str), WithJsonSchema(_ISO_DATE)]
+
+
+CALENDAR: Literal["calendar"] = "calendar"
+
+
+def _anchor(value: object) -> date | str:
+    if value == CALENDAR:
+        return CALENDAR
+    if isinstance(value, date | str) and str(value)[:1].isdigit():
+        return _day(value)
+    raise _refuse("neither `calendar` nor a date", "write calendar, or a date as YYYY-MM-DD: 2024-01-31")
+
+
+Anchor = Annotated[
+    date | Literal["calendar"],
+    PlainValidator(_anchor),
+    PlainSerializer(str, return_type=str),
+    WithJsonSchema({"type": "string", "pattern": "^(calendar|[0-9]{4}-[0-9]{2}-[0-9]{2})$"}),
+]
+"""Where something that recurs begins: with the calendar's own units, or on a date."""
 
 
 class MonthDay(NamedTuple):

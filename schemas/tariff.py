@@ -7,17 +7,30 @@ fixed point.
 
 import json
 from collections.abc import Iterator, Mapping
+from functools import cached_property
 from typing import Annotated, Any, Literal, Self
 
 from pydantic import Field, model_validator
 
-from schemas.band import Band, Season, band_findings, pro_rata_findings, season_findings
+from schemas.band import Season, band_findings, season_findings
 from schemas.currency import minor_digits
 from schemas.fee import Fee, Tax, repeated_names
-from schemas.field import Currency, Day, Holiday, LeastMoney, Noun, Seconds, TariffName, Text, Version, whole
-from schemas.fixed_point import PRICE_SCALE, QUANTITY_SCALE, RoundingMode
-from schemas.price import Price
-from schemas.problem import Finding, refusal
+from schemas.field import (
+    AnyPercent,
+    Currency,
+    Day,
+    Holiday,
+    LeastMoney,
+    Noun,
+    Seconds,
+    TariffName,
+    Text,
+    Version,
+    whole,
+)
+from schemas.fixed_point import PRICE_SCALE, RoundingMode
+from schemas.meter import Meter
+from schemas.problem import Finding, nearest, refusal
 
 DAY_S = 86_400
 
@@ -31,15 +44,61 @@ class Rounding(Noun):
     """Decimals of a rounded amount; the currency's own by default."""
     mode: RoundingMode = Field(default=RoundingMode.HALF_UP, examples=["half-up"])
     """What happens to a half: half-up goes away from zero, half-even to the even neighbour; up and down as they say."""
+    tax_base: Literal["rounded", "exact"] | None = None
+    """Taxes are percentages of rounded or of exact amounts; by default of rounded ones where lines are rounded, and of
+    exact ones where the total is: then net and taxes add up to the rounded total."""
+    tax_at: Literal["section", "line"] = "section"
+    """A tax is worked out once on all lines that bear it (section), or on each line by itself (line)."""
+
+    @property
+    def taxes_rounded(self) -> bool:
+        """Whether taxes are percentages of rounded amounts."""
+        return self.at == "line" if self.tax_base is None else self.tax_base == "rounded"
+
+
+class Maximum(Noun):
+    """The most that a billing period of this tariff's usage costs; its fees do not count."""
+
+    amount: LeastMoney = Field(examples=["100"])
+    """In the tariff's currency, before tax."""
+    prorate: Literal["days", "none"] = "none"
+    """Where the tariff holds for a part of the period: by its days (days) or in full (none)."""
+
+
+class Surcharge(Noun):
+    """A percentage of what other items cost, such as a conservation tax on water."""
+
+    name: Text = Field(examples=["Water conservation tax"])
+    """What the statement calls it."""
+    percent: AnyPercent = Field(examples=["50"])
+    """Percent of the items' amounts; negative is a discount."""
+    of: tuple[Text, ...] = Field(default=(), examples=[["water"]])
+    """The items, or surcharges listed before this one; without it all items."""
+    base: Literal["exact", "rounded"] = "exact"
+    """Of the exact amount of each, or of the amount as a line of the statement prints it."""
+    tax: tuple[Tax, ...] | None = None
+    """Taxes on it, instead of the tariff's."""
 
 
 class Minimum(Noun):
-    """The least that a billing period of this tariff's usage costs; its fees do not count."""
+    """The least that a billing period of this tariff costs."""
 
     amount: LeastMoney = Field(examples=["10"])
     """In the tariff's currency, before tax."""
-    prorate: Literal["days", "none"] = "days"
-    """Where the tariff holds for a part of the period: by its days (days) or in full (none)."""
+    prorate: Literal["days", "thirty", "none"] = "days"
+    """Where the tariff holds for a part of the period: by its days (days), by its days where each month counts 30
+    (thirty), or in full (none)."""
+    counts: Literal["usage", "usage-and-fees"] = "usage"
+    """What counts towards it: usage alone, or also the tariff's fees for that period, whenever they are charged."""
+    tax: tuple[Tax, ...] | None = None
+    """Taxes on what is charged up to it, instead of the tariff's."""
+
+    @model_validator(mode="after")
+    def _taxes_differ(self) -> Self:
+        findings = repeated_names("tax", self.tax or ())
+        if findings:
+            raise refusal(findings)
+        return self
 
 
 class Closing(Noun):
@@ -48,44 +107,13 @@ class Closing(Noun):
     grace_s: Seconds = Field(default=DAY_S, examples=[86400])
     """Seconds of event time past the period's end before it closes."""
     lateness_s: Seconds = Field(default=35 * DAY_S, examples=[3024000])
-    """Seconds past the period's end during which late usage is still taken, as an adjustment."""
+    """Seconds past the period's end during which late usage is still taken."""
     silence_s: Seconds = Field(default=7 * DAY_S, examples=[604800])
     """Seconds without usage after which a silent meter no longer holds a closing."""
-
-
-class Meter(Noun):
-    """What one meter measures and costs: exactly one of price and bands."""
-
-    unit: Text = Field(examples=["kWh"])
-    """Unit of the quantities; usage that states another unit is rejected."""
-    decimals: Annotated[int, *whole(0, QUANTITY_SCALE)] = Field(default=QUANTITY_SCALE, examples=[3])
-    """Decimals that a quantity may have, 0 to 6."""
-    excess_decimals: Literal["round", "reject"] = "round"
-    """A quantity with more decimals is rounded half-even and counted (round), or rejected (reject)."""
-    negative: Literal["reject", "accept"] = "reject"
-    """Whether a quantity may be negative."""
-    tiers_across_bands: Literal["separate", "pro-rata"] = "separate"
-    """Each band has tiers of its own (separate), or the tiers count all bands of a season together (pro-rata)."""
-    price: Price | None = None
-    """What a unit costs at any time."""
-    bands: tuple[Band, ...] | None = Field(default=None, min_length=1)
-    """Prices by season, day and hour; together they cover every moment exactly once."""
-
-    @model_validator(mode="after")
-    def _one_price(self) -> Self:
-        findings = list(self._findings())
-        if findings:
-            raise refusal(findings)
-        return self
-
-    def _findings(self) -> Iterator[Finding]:
-        if (self.price is None) == (self.bands is None):
-            what = "neither price nor bands" if self.price is None else "both price and bands"
-            yield Finding(what, "write `price` for one price at all times, or `bands` for prices by time")
-        elif self.tiers_across_bands == "pro-rata" and self.bands is None:
-            yield Finding("pro-rata without bands", "remove it, or write bands", ("tiers_across_bands",))
-        elif self.tiers_across_bands == "pro-rata" and self.bands is not None:
-            yield from pro_rata_findings(self.bands)
+    late: Literal["next-statement", "revision"] = "next-statement"
+    """What becomes of late usage: an adjustment on the account's next statement (next-statement), or a new revision of
+    the statement of its own period, drawn up when the next one is (revision). A period under several tariffs is revised
+    if all of them say so."""
 
 
 class Tariff(Noun):
@@ -111,12 +139,25 @@ class Tariff(Noun):
     """Dates, or MM-DD for every year, that are of the day type `holidays` instead of their weekday."""
     minimum: Minimum | None = None
     """The least that usage costs per billing period."""
+    maximum: Maximum | None = None
+    """The most that usage costs per billing period."""
+    surcharges: tuple[Surcharge, ...] = ()
+    """Percentages of what items cost."""
     fees: tuple[Fee, ...] = ()
     """Recurring fees."""
     closing: Closing = Closing()
     """When billing periods close."""
     meters: Mapping[Text, Meter] = Field(min_length=1)
-    """What each meter costs, by the name that usage records give it."""
+    """What each item costs; its name is the meter that usage records give, or names the item where it has usage_of."""
+
+    @cached_property
+    def items(self) -> Mapping[str, tuple[str, ...]]:
+        """The items that price the usage of each meter, in the order of the document."""
+        found: dict[str, list[str]] = {}
+        for name, item in self.meters.items():
+            for meter in item.usage_of or (name,):
+                found.setdefault(meter, []).append(name)
+        return {meter: tuple(names) for meter, names in found.items()}
 
     @property
     def decimals(self) -> int:
@@ -128,9 +169,38 @@ class Tariff(Noun):
         findings = [*repeated_names("fees", self.fees), *repeated_names("tax", self.tax)]
         seasons = season_findings(self.seasons)
         findings += seasons or self._band_findings()
+        findings += [*self._item_findings(), *self._surcharge_findings()]
         if findings:
             raise refusal(findings)
         return self
+
+    def _item_findings(self) -> Iterator[Finding]:
+        """Items that measure one meter differently, and names that mean nothing or two things."""
+        for meter, names in self.items.items():
+            first = self.meters[names[0]]
+            for name in names[1:]:
+                for key in ("unit", "decimals", "excess_decimals", "negative"):
+                    if getattr(self.meters[name], key) != getattr(first, key):
+                        what = f"items {names[0]} and {name} measure meter {meter} differently"
+                        yield Finding(what, f"give both the same {key}", ("meters", name, key))
+        for name, item in self.meters.items():
+            for index, band in enumerate(item.bands or ()):
+                unknown = [meter for meter in band.meters if meter not in (item.usage_of or (name,))]
+                if unknown:
+                    what = f"{unknown[0]} is not priced by this item"
+                    yield Finding(what, "list it in usage_of", ("meters", name, "bands", index, "meters"))
+
+    def _surcharge_findings(self) -> Iterator[Finding]:
+        known = set(self.meters)
+        for index, surcharge in enumerate(self.surcharges):
+            if surcharge.name in known or surcharge.name in self.items:
+                what = "an item, a meter or a surcharge has this name already"
+                yield Finding(what, "give it another name", ("surcharges", index, "name"))
+            for of in surcharge.of:
+                if of not in known:
+                    what = f"no item or earlier surcharge has the name {of}"
+                    yield Finding(what, nearest(of, known), ("surcharges", index, "of"))
+            known.add(surcharge.name)
 
     def _band_findings(self) -> list[Finding]:
         return [

@@ -45,6 +45,9 @@ CHARGES = pa.schema(
         ("parts.unit_price", pa.list_(PRICE)),
         ("parts.quantity", pa.list_(QUANTITY)),
         ("parts.amount", pa.list_(AMOUNT)),
+        ("parts.name", pa.list_(pa.string())),
+        ("parts.tax_percent", pa.list_(pa.string())),
+        ("parts.tax", pa.list_(AMOUNT)),
         ("amount", AMOUNT),
         ("currency", pa.string()),
         ("tariff", pa.string()),
@@ -98,8 +101,23 @@ def _parts(groups: list[tuple[Part, ...]]) -> list[pa.Array]:
         fixed([part.unit_price for part in parts], PRICE),
         fixed([part.quantity for part in parts], QUANTITY),
         fixed([part.amount for part in parts], AMOUNT),
+        *_named(parts),
     ]
     return [pa.ListArray.from_arrays(borders, column) for column in flat]
+
+
+def _named(parts: list[Part]) -> list[pa.Array]:
+    """Names, tax percentages and taxes: of most batches none, which costs one look at each part."""
+    if any([part.name or part.tax_percent or part.tax for part in parts]):  # noqa: C419 - a list is twice as fast
+        return [
+            texts([part.name for part in parts]),
+            texts([part.tax_percent for part in parts]),
+            fixed([part.tax for part in parts], AMOUNT),
+        ]
+    return [pa.repeat("", len(parts)), pa.repeat("", len(parts)), pa.repeat(_NOTHING, len(parts))]
+
+
+_NOTHING = pa.scalar(0, AMOUNT)
 
 
 def charges_from_table(table: pa.Table) -> list[Charge]:
@@ -126,6 +144,9 @@ def _values(column: pa.Array) -> list[object]:
 
 def _grouped_parts(batch: pa.RecordBatch) -> list[object]:
     flat = [batch.column(f"parts.{name}").flatten() for name in Part.__struct_fields__]
-    band, tier, unit_price, quantity, amount = flat
-    parts = map(Part, to_texts(band), tier.to_pylist(), *map(to_fixed, (unit_price, quantity, amount)))
+    parts = map(Part, *map(_part_values, flat))
     return [*to_groups(batch.column("parts.band"), parts)]
+
+
+def _part_values(column: pa.Array) -> list[object]:
+    return column.to_pylist() if pa.types.is_integer(column.type) else _values(column)

@@ -43,19 +43,24 @@ _ACCOUNT = "tenant = {tenant:String} AND account = {account:String}"
 _CHARGES = f"SELECT {_columns(CHARGES)} FROM charges FINAL"  # noqa: S608 # our own column names, as below
 _REJECTED = f"SELECT {_columns(REJECTED)} FROM rejected FINAL"  # noqa: S608
 _STATEMENTS = f"SELECT {_columns(STATEMENTS)} FROM statements FINAL"  # noqa: S608
-_STATEMENT_KEY = "tenant, account, period_start, revision"
-_OWNED_KEY = "tenant, account, statement_start, revision, line"
+_STATEMENT_KEY = "tenant, account, period_start, revision, number"
+_OWNED_KEY = "tenant, account, statement_start, revision, number, line"
 
 
 def statement(sink: Readable, tenant: str, account: str, period_start: int) -> Statement | None:
-    """The latest revision of the statement whose period begins at `period_start`; None where there is none."""
+    """The latest revision of the statement whose period begins at `period_start`; None where there is none.
+
+    While the period has no statement of its own, it is the last of its interim ones.
+    """
     key: dict[str, object] = {"tenant": tenant, "account": account, "start": period_start}
     head = sink.query_arrow(
-        f"{_STATEMENTS} WHERE {_ACCOUNT} AND period_start = {_START} ORDER BY revision DESC LIMIT 1", key
+        f"{_STATEMENTS} WHERE {_ACCOUNT} AND period_start = {_START} "
+        "ORDER BY number = 0 DESC, revision DESC, number DESC LIMIT 1",
+        key,
     )
     if not head.num_rows:
         return None
-    key["revision"] = head["revision"][0].as_py()
+    key |= {name: head[name][0].as_py() for name in ("revision", "number")}
     lines, taxes = (_owned(sink, name, schema, key) for name, schema in _OWNED.items())
     return statements_from_tables(head, lines, taxes)[0]
 
@@ -66,20 +71,21 @@ _OWNED = {"statement_lines": STATEMENT_LINES, "taxes": TAXES}
 def _owned(sink: Readable, table_name: str, schema: pa.Schema, key: dict[str, object]) -> pa.Table:
     return sink.query_arrow(
         f"SELECT {_columns(schema)} FROM {table_name} FINAL WHERE {_ACCOUNT} "  # noqa: S608
-        f"AND statement_start = {_START} AND revision = {{revision:UInt32}} ORDER BY line",
+        f"AND statement_start = {_START} AND revision = {{revision:UInt32}} AND number = {{number:UInt32}} "
+        "ORDER BY line",
         key,
     )
 
 
 def statement_heads(sink: Readable, *, tenant: str = "", account: str = "", limit: int = 1_000) -> pa.Table:
-    """The latest revision of each statement without lines and taxes, in the columns of STATEMENTS.
+    """The latest revision of each statement, interim ones too, without lines and taxes: the columns of STATEMENTS.
 
     By tenant, account and period. "" as tenant or account stands for all of them.
     """
     return sink.query_arrow(
         f"SELECT * FROM ({_STATEMENTS} WHERE {_any('tenant')} AND {_any('account')} "  # noqa: S608
-        f"ORDER BY tenant, account, period_start, revision DESC LIMIT 1 BY tenant, account, period_start) "
-        f"ORDER BY {_STATEMENT_KEY} LIMIT {{limit:UInt64}}",
+        f"ORDER BY tenant, account, period_start, revision DESC LIMIT 1 BY tenant, account, period_start, number) "
+        f"ORDER BY tenant, account, period_start, number = 0, number LIMIT {{limit:UInt64}}",
         {"tenant": tenant, "account": account, "limit": limit},
     )
 

@@ -1,7 +1,7 @@
 """Statements as rows of three tables: `statements`, `statement_lines` and `taxes`.
 
-The rows of one statement share its tenant, account, period start and revision. Whoever inserts them inserts lines and
-taxes first and the statement last: a statement that can be seen is whole.
+The rows of one statement share its tenant, account, period start, revision and number. Whoever inserts them inserts
+lines and taxes first and the statement last: a statement that can be seen is whole.
 """
 
 from collections import defaultdict
@@ -10,7 +10,7 @@ from itertools import chain, count
 
 import pyarrow as pa
 
-from schemas.statement import LineKind, Statement, StatementLine, TaxLine
+from schemas.statement import Allowance, LineKind, Settlement, Statement, StatementKind, StatementLine, TaxLine
 from sinks.columns import (
     AMOUNT,
     INSTANT,
@@ -18,9 +18,11 @@ from sinks.columns import (
     QUANTITY,
     fixed,
     instants,
+    offsets,
     rows,
     texts,
     to_fixed,
+    to_groups,
     to_instants,
     to_texts,
 )
@@ -35,6 +37,7 @@ STATEMENTS = pa.schema(
         ("zone", pa.string()),
         ("currency", pa.string()),
         ("revision", pa.uint32()),
+        ("number", pa.uint32()),
         ("complete", pa.bool_()),
         ("exact", AMOUNT),
         ("net", AMOUNT),
@@ -46,6 +49,16 @@ STATEMENTS = pa.schema(
         ("usage_last", INSTANT),
         ("usage_digest", pa.string()),
         ("charges_digest", pa.string()),
+        ("kind", pa.string()),
+        ("settlements.name", pa.list_(pa.string())),
+        ("settlements.amount", pa.list_(AMOUNT)),
+        ("settlements.remaining", pa.list_(AMOUNT)),
+        ("allowances.meter", pa.list_(pa.string())),
+        ("allowances.unit", pa.list_(pa.string())),
+        ("allowances.included", pa.list_(QUANTITY)),
+        ("allowances.used", pa.list_(QUANTITY)),
+        ("allowances.left", pa.list_(QUANTITY)),
+        ("due", AMOUNT),
     ]
 )
 
@@ -55,6 +68,7 @@ _OWNER = [
     ("account", pa.string()),
     ("statement_start", INSTANT),
     ("revision", pa.uint32()),
+    ("number", pa.uint32()),
     ("line", pa.uint32()),
 ]
 """Which statement a row belongs to, and its place there from 1."""
@@ -76,6 +90,8 @@ STATEMENT_LINES = pa.schema(
         ("unit", pa.string()),
         ("exact", AMOUNT),
         ("amount", AMOUNT),
+        ("gross", AMOUNT),
+        ("due", AMOUNT),
     ]
 )
 
@@ -88,14 +104,23 @@ TAXES = pa.schema(
         ("percent", pa.string()),
         ("base", AMOUNT),
         ("amount", AMOUNT),
+        ("item", pa.string()),
     ]
 )
 
 
 def statements_table(statements: Sequence[Statement]) -> pa.Table:
     """One row per statement, without its lines and taxes, in the order given."""
-    columns = {name: [getattr(statement, name) for statement in statements] for name in STATEMENTS.names}
-    return _table(columns, STATEMENTS)
+    return pa.Table.from_arrays([_head_column(statements, field) for field in STATEMENTS], schema=STATEMENTS)
+
+
+def _head_column(statements: Sequence[Statement], field: pa.Field) -> pa.Array:
+    name, _, inner = field.name.partition(".")
+    values = [getattr(statement, name) for statement in statements]
+    if not inner:
+        return _column(values, field.type)
+    flat = [getattr(one, inner) for group in values for one in group]
+    return pa.ListArray.from_arrays(offsets(values), _column(flat, field.type.value_type))
 
 
 def statement_lines_table(statements: Sequence[Statement]) -> pa.Table:
@@ -120,6 +145,7 @@ def _owned_table(
         "account": [owner.account for owner in owners],
         "statement_start": [owner.period_start for owner in owners],
         "revision": [owner.revision for owner in owners],
+        "number": [owner.number for owner in owners],
         "line": [number for group in groups for number, _ in zip(count(1), group, strict=False)],
     }
     flat = list(chain.from_iterable(groups))
@@ -148,15 +174,24 @@ def statements_from_tables(statements: pa.Table, lines: pa.Table, taxes: pa.Tabl
             lines=tuple(StatementLine(**row | {"kind": LineKind(row["kind"])}) for row in lines_of[_key(head)]),
             taxes=tuple(TaxLine(**row) for row in taxes_of[_key(head)]),
         )
-        for head in rows(statements.select(STATEMENTS.names), _plain)
+        for head in rows(statements.select(STATEMENTS.names), _heads)
     ]
 
 
-def _key(row: dict) -> tuple[str, int]:  # type: ignore[type-arg] # a row of any of the three tables
-    return row["statement_id"], row["revision"]
+def _heads(batch: pa.RecordBatch) -> list[dict]:  # type: ignore[type-arg] # what a Statement is made of, by name
+    columns = {name: _values(batch.column(name)) for name in batch.schema.names if "." not in name}
+    columns["kind"] = list(map(StatementKind, columns["kind"]))
+    for name, noun in (("settlements", Settlement), ("allowances", Allowance)):
+        nested = [batch.column(f"{name}.{field}") for field in noun.__struct_fields__]
+        columns[name] = [*to_groups(nested[0], map(noun, *(_values(column.flatten()) for column in nested)))]
+    return [dict(zip(columns, row, strict=True)) for row in zip(*columns.values(), strict=True)]
 
 
-def _by_statement(table: pa.Table, schema: pa.Schema) -> dict[tuple[str, int], list[dict]]:  # type: ignore[type-arg]
+def _key(row: dict) -> tuple[str, int, int]:  # type: ignore[type-arg] # a row of any of the three tables
+    return row["statement_id"], row["revision"], row["number"]
+
+
+def _by_statement(table: pa.Table, schema: pa.Schema) -> dict[tuple[str, int, int], list[dict]]:  # type: ignore[type-arg]
     groups = defaultdict(list)
     own = schema.names[len(_OWNER) :]
     for row in sorted(rows(table.select(schema.names), _plain), key=lambda row: row["line"]):

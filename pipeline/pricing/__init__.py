@@ -18,7 +18,7 @@ from pipeline.pricing.volume import Volume
 from schemas import price as documents
 from schemas.charge import Part
 from schemas.fixed_point import PRICE_SCALE, QUANTITY_SCALE, to_fixed
-from schemas.tariff import Meter
+from schemas.meter import Meter
 
 
 class Price(Protocol):

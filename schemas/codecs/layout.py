@@ -19,14 +19,15 @@ from schemas.fixed_point import AMOUNT_SCALE, PRICE_SCALE, QUANTITY_SCALE, fits,
 from schemas.instants import to_iso, to_us
 
 _SCALES = {
-    **dict.fromkeys(("quantity", "used_before"), QUANTITY_SCALE),
+    **dict.fromkeys(("quantity", "used_before", "included", "used", "left"), QUANTITY_SCALE),
     **dict.fromkeys(("unit_price",), PRICE_SCALE),
     **dict.fromkeys(("amount", "running_total", "exact", "net", "tax", "total", "base"), AMOUNT_SCALE),
+    **dict.fromkeys(("gross", "due", "remaining"), AMOUNT_SCALE),
 }
 _INSTANTS = frozenset(
     f"{what}_{edge}" for what in ("usage", "period", "statement") for edge in ("start", "end", "first", "last")
 )
-_COUNTS = frozenset(("tier", "revision", "usage_records", "charges", "partition", "offset", "line", "size"))
+_COUNTS = frozenset(("tier", "revision", "number", "usage_records", "charges", "partition", "offset", "line", "size"))
 
 _DECIMAL = re.compile(r"(-?[0-9]+)(?:\.([0-9]+))?")
 _FIXED_BYTES = 16

@@ -2,10 +2,12 @@
 
 from hashlib import blake2b, sha256
 
+from msgspec.structs import replace
+
 from schemas.charge import Charge, ChargeKind, Part
 from schemas.instants import DAY_US
 from schemas.rejection import Position, Reason, Rejection
-from schemas.statement import LineKind, Statement, StatementLine, TaxLine
+from schemas.statement import Allowance, LineKind, Settlement, Statement, StatementKind, StatementLine, TaxLine
 
 MONTH_US = 30 * DAY_US
 FIRST_US = 15_500 * DAY_US
@@ -21,7 +23,7 @@ def made_charge(number: int, *, months: int = 3) -> Charge:
     quantity = 1_000_003 * (number + 1) * (-1 if number % 7 == 3 else 1)
     parts = (
         Part("peak", 1, UNIT_PRICE, quantity, UNIT_PRICE * quantity),
-        *([Part("", 2, 0, 0, 25 * 10**17)] if number % 3 == 0 else []),
+        *([Part("", 2, 0, 0, 25 * 10**17, "parking", "7.5", 1_875 * 10**14)] if number % 3 == 0 else []),
     )
     return Charge(
         charge_id=made_id(number),
@@ -50,6 +52,12 @@ def made_charge(number: int, *, months: int = 3) -> Charge:
     )
 
 
+def made_interim(number: int, interim: int) -> Statement:
+    """An interim statement of the same period as `made_statement` of that number."""
+    statement_id = f"{made_id(-1 - number)}-{interim}"
+    return replace(made_statement(number), statement_id=statement_id, kind=StatementKind.INTERIM, number=interim)
+
+
 def made_statement(number: int, *, revision: int = 0) -> Statement:
     start = FIRST_US + number * MONTH_US
     lines = tuple(
@@ -68,6 +76,8 @@ def made_statement(number: int, *, revision: int = 0) -> Statement:
             unit="kWh",
             exact=tier * UNIT_PRICE * 10**6,
             amount=tier * 11 * 10**16,
+            gross=tier * 12 * 10**16,
+            due=tier * 9 * 10**16,
         )
         for tier in range(1, 12)
     )
@@ -82,7 +92,7 @@ def made_statement(number: int, *, revision: int = 0) -> Statement:
         revision=revision,
         complete=number % 2 == 0,
         lines=lines,
-        taxes=(TaxLine("uk-electricity", "2020-04", "VAT", "5", 726 * 10**16, 36 * 10**16),) if number else (),
+        taxes=(TaxLine("uk-electricity", "2020-04", "VAT", "5", 726 * 10**16, 36 * 10**16, "power"),) if number else (),
         exact=sum(line.exact for line in lines),
         net=726 * 10**16,
         tax=36 * 10**16,
@@ -93,6 +103,9 @@ def made_statement(number: int, *, revision: int = 0) -> Statement:
         usage_last=start + 2 if number else None,
         usage_digest="0" * 64,
         charges_digest="f" * 64,
+        settlements=tuple(Settlement(f"Credit {one}", one * 10**18, one - 1) for one in range(1, number + 1)),
+        allowances=(Allowance("electricity", "kWh", 40 * 10**6, 20 * 10**6, 20 * 10**6),) if number == 1 else (),
+        due=(762 - number) * 10**16,
     )
 
 

@@ -15,6 +15,7 @@ from uuid import uuid4
 
 import pyarrow as pa
 import pytest
+from msgspec.structs import replace
 
 from schemas.instants import DAY_US
 from schemas.rejection import Reason
@@ -24,9 +25,10 @@ from sinks.clickhouse import ClickHouse
 from sinks.document_columns import accounts_table, projection_table, tariffs_table
 from sinks.errors import Occupied, Refused, TimedOut, Unreachable, WrongSchema
 from sinks.export import Format, write_export
+from sinks.migrations import apply, load
 from sinks.rejection_columns import rejections_table
 from sinks.statement_columns import statement_lines_table, statements_table, taxes_table
-from tests.contract.made_nouns import FIRST_US, MONTH_US, made_charge, made_rejection, made_statement
+from tests.contract.made_nouns import FIRST_US, MONTH_US, made_charge, made_interim, made_rejection, made_statement
 
 SERVER = "RATESTREAM_TEST_CLICKHOUSE"
 ROOT = Path(__file__).parents[2]
@@ -144,6 +146,47 @@ def test_statements_come_back_in_their_latest_revision(sink: ClickHouse) -> None
     assert queries.statement_heads(sink, account="home-9").num_rows == 0
 
 
+def test_interim_statements_stand_beside_the_period_s_own(sink: ClickHouse) -> None:
+    interims, final = [made_interim(1, 1), made_interim(1, 2)], made_statement(1)
+    start = final.period_start
+    for number, statements in enumerate((interims, [final])):
+        sink.insert("statement_lines", statement_lines_table(statements), f"{number}")
+        sink.insert("taxes", taxes_table(statements), f"{number}")
+        sink.insert("statements", statements_table(statements), f"{number}")
+        sink.execute("OPTIMIZE TABLE statement_lines FINAL")
+        assert queries.statement(sink, "default", "home-1", start) == (statements[-1])
+    assert queries.statement_heads(sink)["number"].to_pylist() == [1, 2, 0]
+    assert count(sink, "statement_lines") == 3 * len(final.lines)
+
+
+def test_rows_from_before_a_migration_have_the_defaults_of_its_columns(dsn: str, sink: ClickHouse) -> None:
+    statement, charge, late = (
+        replace(made_statement(0), allowances=(), due=762 * 10**16),
+        made_charge(1),
+        made_charge(5),
+    )
+    bare = tuple(replace(line, gross=0, due=0) for line in statement.lines)
+    first, *later = load()
+    sink.execute(f"CREATE DATABASE {sink.database}_old")
+    with ClickHouse(dsn, database=f"{sink.database}_old") as old:
+        apply(old, [first])
+        for table_name, table in (
+            ("charges", charges_table([charge])),
+            ("statements", statements_table([statement])),
+            ("statement_lines", statement_lines_table([statement])),
+        ):
+            known = old.query_arrow(f"SELECT * FROM {table_name}").column_names
+            old.insert(table_name, table.select(known), "from before")
+        as_before = charges_table([late]).select(old.query_arrow("SELECT * FROM charges").column_names)
+        for migration in later:
+            for sql in migration.statements * 2:  # as after a crash between a statement and its record
+                old.execute(sql)
+        old.insert("charges", as_before, "from a journal that was written before")
+        assert [queries.charge(old, one.charge_id) for one in (charge, late)] == [charge, late]
+        assert queries.statement(old, "default", "home-1", statement.period_start) == replace(statement, lines=bare)
+        old.execute(f"DROP DATABASE {old.database}")
+
+
 def test_rejections_keep_their_bytes(sink: ClickHouse) -> None:
     rejections = [made_rejection(number) for number in range(300)]
     sink.insert("rejected", rejections_table(rejections), "a")
@@ -186,7 +229,7 @@ def test_equal_content_exports_equal_bytes(dsn: str, sink: ClickHouse, tmp_path:
             other.insert("charges", charges_table(charges[place : place + 50][::-1]), f"{place}")
             other.insert("charges", charges_table(charges[: place + 20]), f"again {place}")
         for place, database in enumerate((sink, other)):
-            database.insert("statements", statements_table([made_statement(1)]), "s")
+            database.insert("statements", statements_table([made_interim(1, 1), made_statement(1)]), "s")
             database.insert("rejected", rejections_table([made_rejection(1)]), "r")
             write_export(queries.export_reads(database), tmp_path / str(place), kind)
         other.execute(f"DROP DATABASE {other.database}")

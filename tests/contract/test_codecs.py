@@ -40,7 +40,15 @@ from schemas.files import read_usage
 from schemas.fixed_point import AMOUNT_SCALE, QUANTITY_SCALE, to_decimal
 from schemas.instants import from_us
 from schemas.rejection import Position, Reason, Rejection
-from schemas.statement import LineKind, Statement, StatementLine, TaxLine
+from schemas.statement import (
+    Allowance,
+    LineKind,
+    Settlement,
+    Statement,
+    StatementKind,
+    StatementLine,
+    TaxLine,
+)
 from schemas.usage import UsageRecord
 
 START = datetime(2012, 2, 1, 5, tzinfo=UTC)
@@ -68,15 +76,22 @@ usages = st.builds(
     attributes=st.none() | st.dictionaries(words, words, min_size=1, max_size=3),
     corrects=st.none() | words,
 )
-parts = st.builds(Part, band=words, tier=counts, unit_price=fixed, quantity=fixed, amount=fixed)
+parts = st.builds(
+    Part,
+    tier=counts,
+    **dict.fromkeys(("band", "name", "tax_percent"), words),
+    **dict.fromkeys(("unit_price", "quantity", "amount", "tax"), fixed),
+)
 lines = st.builds(
     StatementLine,
     kind=st.sampled_from(LineKind),
     **dict.fromkeys(("period_start", "period_end"), us),
-    **dict.fromkeys(("unit_price", "quantity", "exact", "amount"), fixed),
+    **dict.fromkeys(("unit_price", "quantity", "exact", "amount", "gross", "due"), fixed),
     tier=counts,
 )
-taxes = st.builds(TaxLine, base=fixed, amount=fixed)
+taxes = st.builds(TaxLine, base=fixed, amount=fixed, item=words)
+settlements = st.builds(Settlement, amount=fixed, remaining=fixed)
+allowances = st.builds(Allowance, included=fixed, used=fixed, left=fixed)
 US_FIELDS = ("usage_start", "usage_end", "period_start", "period_end", "statement_start", "statement_end")
 charges = st.builds(
     Charge,
@@ -89,10 +104,13 @@ statements = st.builds(
     Statement,
     lines=st.lists(lines, max_size=3).map(tuple),
     taxes=st.lists(taxes, max_size=2).map(tuple),
+    kind=st.sampled_from(StatementKind),
+    settlements=st.lists(settlements, max_size=2).map(tuple),
+    allowances=st.lists(allowances, max_size=2).map(tuple),
     **dict.fromkeys(("period_start", "period_end"), us),
     **dict.fromkeys(("usage_first", "usage_last"), st.none() | us),
-    **dict.fromkeys(("exact", "net", "tax", "total"), fixed),
-    **dict.fromkeys(("revision", "usage_records", "charges"), counts),
+    **dict.fromkeys(("exact", "net", "tax", "total", "due"), fixed),
+    **dict.fromkeys(("revision", "number", "usage_records", "charges"), counts),
 )
 positions = st.builds(Position, partition=counts, offset=counts, line=counts)
 rejections = st.builds(Rejection, reason=st.sampled_from(Reason), position=positions, size=counts)
@@ -513,7 +531,7 @@ def test_a_charge_in_json_has_decimals_instants_and_objects() -> None:
     assert written["usage_end"] == "2012-02-01T06:00:00.000001Z"
     assert written["kind"] == "usage"
     part = {"band": "peak", "tier": 1, "unit_price": "0.067", "quantity": "0.39", "amount": "0.02613"}
-    assert written["parts"] == [part]
+    assert written["parts"] == [part | {"name": "", "tax_percent": "", "tax": "0"}]
 
 
 @pytest.mark.parametrize(
@@ -570,6 +588,29 @@ def test_schemas_have_the_fields_of_the_nouns_in_their_order() -> None:
     kinds = {"usage": UsageRecord, "charge": Charge, "statement": Statement, "rejection": Rejection}
     for name, kind in kinds.items():
         assert [field["name"] for field in avro_schema(name)["fields"]] == list(kind.__struct_fields__)
+    inner = {
+        "parts": Part,
+        "lines": StatementLine,
+        "taxes": TaxLine,
+        "settlements": Settlement,
+        "allowances": Allowance,
+    }
+    for field in [*avro_schema("charge")["fields"], *avro_schema("statement")["fields"]]:
+        if field["name"] in inner:
+            record = field["type"]["items"]
+            assert [one["name"] for one in record["fields"]] == list(inner[field["name"]].__struct_fields__)
+
+
+def test_what_an_older_program_wrote_has_the_defaults_of_what_is_new() -> None:
+    """By the schema resolution of Avro, which fills in the defaults of the reader's schema."""
+    part = next(field for field in avro_schema("charge")["fields"] if field["name"] == "parts")["type"]["items"]
+    older = {**part, "fields": [field for field in part["fields"] if "default" not in field]}
+    stream = io.BytesIO()
+    fastavro.schemaless_writer(stream, older, logical(CHARGE, "charge")["parts"][0])
+    stream.seek(0)
+    read = fastavro.schemaless_reader(stream, older, part)
+    assert isinstance(read, dict)
+    assert (read["tier"], read["name"], read["tax_percent"], read["tax"]) == (1, "", "", "\0")
 
 
 def test_the_fingerprint_is_the_specification_s() -> None:

@@ -312,8 +312,17 @@ def test_an_end_before_rated_usage_is_refused(data: Path, rated: tuple[Path, dic
     assert export(data, tmp_path / "export") == rated[1]
 
 
-def test_another_zone_is_refused(data: Path, tmp_path: Path) -> None:
-    moved = changed(tmp_path, ACCOUNTS.name, "zone: America/New_York", "zone: America/Chicago")
+@pytest.mark.parametrize(
+    ("was", "is_now"),
+    [
+        ("zone: America/New_York", "zone: America/Chicago"),
+        ("zone: America/New_York", "zone: America/New_York\n    clock: fixed-offset"),
+        ("billing_day: 15", "billing_day: 16"),
+        ("billing_day: 15", "cycle: {anchor: 2012-01-15}"),
+    ],
+)
+def test_another_zone_clock_or_cycle_is_refused(data: Path, tmp_path: Path, was: str, is_now: str) -> None:
+    moved = changed(tmp_path, ACCOUNTS.name, was, is_now)
     assert_refused(data, accounts=moved, telling="account cloud-acme")
 
 

@@ -24,6 +24,9 @@ class Part(NamedTuple):
     unit_price: Decimal
     quantity: Decimal
     amount: Decimal
+    name: str
+    tax_percent: str
+    tax: Decimal
 
 
 @dataclass(frozen=True)
@@ -73,6 +76,8 @@ class Line:
     unit: str
     exact: Decimal
     amount: Decimal
+    gross: Decimal
+    due: Decimal
 
 
 @dataclass(frozen=True)
@@ -85,6 +90,25 @@ class TaxLine:
     percent: str
     base: Decimal
     amount: Decimal
+    item: str
+
+
+class Settlement(NamedTuple):
+    """What was paid of a statement before it was drawn up."""
+
+    name: str
+    amount: Decimal
+    remaining: Decimal
+
+
+class Allowance(NamedTuple):
+    """Units that cost nothing."""
+
+    meter: str
+    unit: str
+    included: Decimal
+    used: Decimal
+    left: Decimal
 
 
 @dataclass(frozen=True)
@@ -112,6 +136,11 @@ class Statement:
     usage_last: datetime | None
     usage_digest: str
     charges_digest: str
+    kind: str
+    number: int
+    settlements: tuple[Settlement, ...]
+    allowances: tuple[Allowance, ...]
+    due: Decimal
 
 
 @dataclass
@@ -149,7 +178,7 @@ def _tables(folder: Path) -> Exported:
     return Exported(
         charges=[_charge(row) for row in _rows(folder, "charges")],
         statements=[
-            _statement(row, lines.pop(row["statement_id"], []), taxes.pop(row["statement_id"], []))
+            _statement(row, lines.pop(_statement_key(row), []), taxes.pop(_statement_key(row), []))
             for row in _rows(folder, "statements")
         ],
         rejections=[(row[keys[0]], row[keys[1]], row[keys[2]]) for row in _rows(folder, "rejected")],
@@ -164,27 +193,32 @@ def _rows(folder: Path, name: str) -> Iterator[Values]:
         return
     for batch in pq.ParquetFile(folder / f"{name}.parquet").iter_batches():
         for row in batch.to_pylist():
-            nested = {key: value for key, value in row.items() if key.startswith("parts.")}
-            names = [key.removeprefix("parts.") for key in nested]
-            parts = [dict(zip(names, values, strict=True)) for values in zip(*nested.values(), strict=True)]
-            yield {**row, "parts": parts} if nested else row
+            yield row | {group: _nested(row, group) for group in {key.partition(".")[0] for key in row if "." in key}}
 
 
-def _by_statement(rows: Iterable[Values]) -> dict[str, list[Values]]:
-    found: dict[str, list[Values]] = {}
+def _nested(row: Values, group: str) -> list[Values]:
+    """The objects whose fields are in columns of their own: `parts.band`, `parts.tier`..."""
+    columns = {key.partition(".")[2]: values for key, values in row.items() if key.startswith(f"{group}.")}
+    return [dict(zip(columns, values, strict=True)) for values in zip(*columns.values(), strict=True)]
+
+
+StatementKey = tuple[str, int, int]
+
+
+def _statement_key(row: Values) -> StatementKey:
+    return row["statement_id"], row["revision"], row["number"]
+
+
+def _by_statement(rows: Iterable[Values]) -> dict[StatementKey, list[Values]]:
+    found: dict[StatementKey, list[Values]] = {}
     for row in sorted(rows, key=lambda row: int(row["line"])):
-        found.setdefault(row["statement_id"], []).append(row)
+        found.setdefault(_statement_key(row), []).append(row)
     return found
 
 
 def _charge(values: Values) -> Charge:
     made = _made(Charge, values)
-    made["parts"] = tuple(
-        Part(
-            part["band"], part["tier"], Decimal(part["unit_price"]), Decimal(part["quantity"]), Decimal(part["amount"])
-        )
-        for part in values["parts"]
-    )
+    made["parts"] = tuple(Part(**_made(Part, part)) for part in values["parts"])
     return Charge(**made)
 
 
@@ -192,6 +226,8 @@ def _statement(values: Values, lines: Iterable[Values], taxes: Iterable[Values])
     made = _made(Statement, {**values, "lines": (), "taxes": ()})
     made["lines"] = tuple(Line(**_made(Line, line)) for line in lines)
     made["taxes"] = tuple(TaxLine(**_made(TaxLine, tax)) for tax in taxes)
+    made["settlements"] = tuple(Settlement(**_made(Settlement, one)) for one in values["settlements"])
+    made["allowances"] = tuple(Allowance(**_made(Allowance, one)) for one in values["allowances"])
     return Statement(**made)
 
 

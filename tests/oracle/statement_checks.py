@@ -64,9 +64,14 @@ def lines(own: Own, export: Exported) -> Iterator[str]:
                 yield f"{name}: {line.quantity:f} × {line.unit_price:f} is not {line.exact:f}"
         for section, of_section in sections_of(statement).items():
             rounding = _rounding(own, statement, section)
+            taxes = taxes_of(own.accounts[account_of(statement)], own.tariff(account_of(statement), section))
+            percents = sum((Fraction(percent) for _, percent in taxes), Fraction(0))
             for line in of_section:
                 if rounding.round(Fraction(line.exact)) != line.amount:
                     yield f"{name}: {line.exact:f} is printed as {line.amount:f}"
+                net = Fraction(line.amount if rounding.at == "line" else line.exact)
+                if rounding.round(net * (100 + percents) / 100) != line.gross:
+                    yield f"{name}: {amounts_text([net])} with its taxes is printed as {line.gross:f}"
         yield from (f"{name}: {difference}" for difference in _wrong_sums(own, statement))
 
 
@@ -88,6 +93,7 @@ def _wrong_sums(own: Own, statement: Statement) -> Iterator[str]:
         "net": (statement.net, net),
         "tax": (statement.tax, Fraction(sum((tax.amount for tax in statement.taxes), Decimal(0)))),
         "total": (statement.total, Fraction(statement.net + statement.tax)),
+        "due": (statement.due, Fraction(statement.total - sum(paid.amount for paid in statement.settlements))),
     }
     for what, (said, added) in sums_of_lines.items():
         if said != added:

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from schemas.account import AccountFile
+from schemas.account import Account, AccountFile, Cycle
 from schemas.documents import read_documents
 from schemas.problem import Problem
 from schemas.validation import validate
@@ -61,7 +61,47 @@ WRONG = [
     ("uk-gas, from: 2020-04-01", "uk-gas", 8, "accounts[0].tariffs[1].from", "is missing", "2020-04-01"),
     ("{tariff: uk-gas, ", "{tariff: uk-gas@2, ", 8, "accounts[0].tariffs[1].tariff", "not a valid name", "a to z"),
     ("tariffs: [{tariff: a, from: 2012-01-01}]", "tariffs: []", 12, "accounts[1].tariffs", "not be empty", "write"),
-    ("per: period", "per: month", 10, "accounts[0].fees[0].per", "not one of the known words", "day, period"),
+    ("per: period", "per: decade", 10, "accounts[0].fees[0].per", "not one of the known words", "day, month, once"),
+    (
+        "per: period",
+        "per: once, prorate: thirty",
+        10,
+        "accounts[0].fees[0].prorate",
+        "is due in full",
+        "remove prorate",
+    ),
+    ("per: period", "per: day, prorate: thirty", 10, "accounts[0].fees[0].prorate", "by its days", "remove prorate"),
+    (
+        "until: 2022-12-01",
+        "until: 2022-12-01, last_day: 2022-11-30",
+        8,
+        "accounts[0].tariffs[1].last_day",
+        "both",
+        "one",
+    ),
+    ("until: 2022-12-01", "last_day: 2020-03-31", 8, "accounts[0].tariffs[1].last_day", "before from", "a later date"),
+    ("GBP", "GBP\n    cycle: {every: 3}", 6, "accounts[0].billing_day", "cycle both say", "an anchor on such a day"),
+    ("billing_day: 31", "cycle: {every: 5}", 5, "accounts[0].cycle.anchor", "every 5 months begin", "first date"),
+    ("billing_day: 31", "cycle: {unit: week, every: 2}", 5, "accounts[0].cycle.anchor", "every 2 weeks begin", "date"),
+    (
+        "billing_day: 31",
+        "cycle: {unit: fortnight}",
+        5,
+        "accounts[0].cycle.unit",
+        "not one of the known words",
+        "quarter",
+    ),
+    ("billing_day: 31", "cycle: {every: 0}", 5, "accounts[0].cycle.every", "from 1 to 366", "1 to 366"),
+    (
+        "billing_day: 31",
+        "cycle: {anchor: monday}",
+        5,
+        "accounts[0].cycle.anchor",
+        'nor a date ("monday")',
+        "write calendar",
+    ),
+    ("billing_day: 31", "cycle: {anchor: 2023-02-29}", 5, "accounts[0].cycle.anchor", "no such date", "YYYY-MM-DD"),
+    ("billing_day: 31", "clock: utc", 5, "accounts[0].clock", "not one of the known words", "fixed-offset, zone"),
     ("tax: []", "tax: none", 11, "accounts[0].tax", "must be a list", "start each item"),
     ("zone: UTC, ", "", 12, "accounts[1].zone", "is missing", '`zone: "Europe/London"`'),
 ]
@@ -80,3 +120,29 @@ def test_a_wrong_account_is_told_with_line_and_remedy(
     assert told, [str(problem) for problem in problems]
     assert told[0].line == line
     assert remedy in told[0].remedy
+
+
+@pytest.mark.parametrize(
+    "cycle",
+    [
+        {},
+        {"every": 6},
+        {"every": 2, "unit": "quarter"},
+        {"unit": "week"},
+        {"every": 30, "unit": "day", "anchor": "2025-01-01"},
+        {"every": 5, "anchor": "2024-01-31"},
+    ],
+)
+def test_a_cycle_is_stored_as_it_was_written(cycle: dict[str, object]) -> None:
+    entry = {"tariff": "a", "from": "2012-01-01", "last_day": "2012-12-31"}
+    home = Account.model_validate(
+        {"account": "1", "zone": "UTC", "currency": "USD", "cycle": cycle, "tariffs": [entry]}
+    )
+    assert Account.model_validate_json(home.model_dump_json(by_alias=True, exclude_defaults=True)) == home
+    assert (home.cycle == Cycle()) == (cycle == {})
+    assert home.tariffs[0].end == date(2013, 1, 1)
+
+
+def test_a_billing_day_and_the_default_cycle_do_not_contradict_each_other(tmp_path: Path) -> None:
+    _, problems = checked(tmp_path, RIGHT.replace("billing_day: 31", "billing_day: 31\n    cycle: {unit: month}"))
+    assert problems == []

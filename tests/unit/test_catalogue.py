@@ -194,6 +194,10 @@ def test_what_does_not_agree_is_told(tmp_path: Path, tariffs: str, accounts: str
 AGREEMENTS = [
     ("one after the other", ("tariff: day, from: 2012-01-01, until: 2012-03-01", "tariff: night, from: 2012-03-01")),
     (
+        "one after the other, told by the last day",
+        ("tariff: day, from: 2012-01-01, last_day: 2012-02-29", "tariff: night, from: 2012-03-01"),
+    ),
+    (
         "listed in another order",
         ("tariff: night, from: 2012-03-01", "tariff: day, from: 2012-01-01, until: 2012-03-01"),
     ),

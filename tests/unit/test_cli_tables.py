@@ -7,6 +7,7 @@ from decimal import Decimal
 
 import pyarrow as pa
 import pytest
+from msgspec.structs import replace
 
 from agents.answers import Grounds
 from agents.intake_log import Tally
@@ -16,9 +17,9 @@ from ratestream.rejections import print_rejections
 from ratestream.rows import csv_cell, print_table, rows_of, write_csv, write_json
 from ratestream.statements import print_heads, print_overview, print_statement, write_statements_csv
 from ratestream.summary import tally_lines
-from schemas.charge import Charge
+from schemas.charge import Charge, Part
 from schemas.rejection import Position, Reason, Rejection
-from schemas.statement import Statement
+from schemas.statement import Allowance, Settlement, Statement, StatementKind
 from schemas.tariff import Tariff
 from sinks.statement_columns import statements_table
 from tests.small_books import Books, account, graduated, package, per_unit, reading, tariff, volume
@@ -80,11 +81,76 @@ def test_a_statement_shows_its_lines_and_adds_up(capsys: pytest.CaptureFixture[s
     )
 
 
+def test_a_statement_shows_discounts_the_taxes_of_items_and_what_is_due(capsys: pytest.CaptureFixture[str]) -> None:
+    meters = {name: {"unit": "GB", "price": per_unit("1"), "tax": tax} for name, tax in (("disk", []), ("net", TAX))}
+    coupon = {"name": "Welcome", "amount": "10", "from": "2024-01-01"}
+    made = Books(tariff(meters=meters), account(coupons=[coupon]), closes=False)
+    made.take(*(reading(name, "40", "2024-01-01", meter=name) for name in meters))
+    statement = replace(
+        made.close_all()[0],
+        settlements=(Settlement("Interim 1", 20 * 10**18, 0), Settlement("Prepaid", 30 * 10**18, 15 * 10**17)),
+        allowances=(Allowance("net", "GB", 40 * 10**6, 20 * 10**6, 20 * 10**6),),
+        due=2175 * 10**16,
+    )
+    print_statement(statement, gross=True)
+    assert "\n".join(lines(capsys)[1:]) == (
+        "Period      2024-01-01 to 2024-01-31 (UTC)\n"
+        "Usage       2 records, 2024-01-01 00:00 to 2024-01-01 00:00\n"
+        "Exact       70.00 USD, before rounding and tax\n"
+        "Statement   default/home/2024-01/1, from 3 charges\n"
+        "Incomplete  closed before every meter had passed the end of the period\n"
+        "Allowance   net, GB: included 40, used 20, left 20\n"
+        "\n"
+        "                          quantity  unit  unit price     USD  with tax\n"
+        "──────────────────────────────────────────────────────────────────────\n"
+        "plan, version 1\n"
+        "  disk, tier 1                  40  GB             1   40.00     40.00\n"
+        "  net, tier 1                   40  GB             1   40.00     42.00\n"
+        "  Welcome, disk, tier 1                                -5.00     -5.00\n"
+        "  Welcome, net, tier 1                                 -5.00     -5.25\n"
+        "──────────────────────────────────────────────────────────────────────\n"
+        "Net                                                    70.00\n"
+        "VAT on net, 5 % of 35.00                                1.75\n"
+        "Total                                                  71.75\n"
+        "Interim 1                                             -20.00\n"
+        "Prepaid, 1.50 left                                    -30.00\n"
+        "Due                                                    21.75\n"
+    )
+
+
+def test_an_interim_statement_is_no_statement_of_its_period(capsys: pytest.CaptureFixture[str]) -> None:
+    own = made_statements()[0]
+    interim = replace(own, kind=StatementKind.INTERIM, number=2, statement_id="default/home/2024-01/interim-2")
+    print_statement(interim)
+    assert lines(capsys)[0] == "Interim statement 2 of 2024-01 of home"
+    heads = statements_table([interim, own])
+    print_heads(heads)
+    assert "home     2024-01  2024-01-01  2024-01-31        1  2.00 USD  interim 2" in lines(capsys)
+    print_overview(heads)
+    assert lines(capsys)[0] == "home: 1 statement, 2.00 USD in all"
+
+
+def test_the_parts_of_a_charge_are_named(capsys: pytest.CaptureFixture[str]) -> None:
+    one = explained(tariff(per_unit("0.5")), "3")
+    parts = (
+        Part("", 0, 0, 0, 2 * 10**17, "connection"),
+        Part("", 1, 10**11, 33_333_333, 33 * 10**17, "energy", "20", 66 * 10**16),
+    )
+    one = replace(one, charge=replace(one.charge, parts=parts, amount=35 * 10**17))
+    print_explanation(one)
+    text = " ".join(" ".join(lines(capsys)).split())
+    assert "connection 0.20" in text
+    assert "tier 1 energy, tax 20 % 33.333333 kWh × 0.1 ≈ 3.30" in text
+    print_charges([one.charge])
+    assert "power: connection, energy" in "\n".join(lines(capsys))
+
+
 def test_the_amounts_of_a_statement_s_csv_add_up_to_its_total(capsys: pytest.CaptureFixture[str]) -> None:
     made = books(tariff(per_unit("0.333"), tax=TAX, fees=FEES), "8.1")
     write_statements_csv(made.statements)
     rows = list(csv.DictReader(io.StringIO(capsys.readouterr().out)))
     assert [row["kind"] for row in rows] == ["usage", "recurring", "tax"]
+    assert [(row["number"], row["gross"] != "") for row in rows] == [("0", True), ("0", True), ("0", False)]
     assert sum(Decimal(row["amount"]) for row in rows) == Decimal(made.statements[0].total) / 10**18
 
 
@@ -149,6 +215,15 @@ def test_an_explanation_does_the_arithmetic(
     print_explanation(explained(of_tariff, *quantities))
     text = " ".join(" ".join(lines(capsys)).split())
     assert [sentence for sentence in told if sentence not in text] == []
+
+
+def test_a_price_without_tiers_of_units_is_told_by_its_terms(capsys: pytest.CaptureFixture[str]) -> None:
+    tiers = [{"up_to": "1000", "percent": "1.50", "flat_fee": "200"}, {"percent": "1"}]
+    of_tariff = tariff({"model": "graduated_percentage", "first_flat_fee": "always", "tiers": tiers})
+    print_explanation(replace(explained(tariff(per_unit("1")), "3"), tariff=of_tariff))
+    text = " ".join(" ".join(lines(capsys)).split())
+    assert "Price of power: Each tier takes its percentage of its own amounts only." in text
+    assert "first_flat_fee always tiers 1 up_to 1000 tiers 1 percent 1.5 tiers 1 flat_fee 200 tiers 2 percent 1" in text
 
 
 def test_a_fee_is_explained_without_a_meter(capsys: pytest.CaptureFixture[str]) -> None:

@@ -14,12 +14,19 @@ from sinks.columns import AMOUNT, decode_table, encode_table, fixed, to_fixed
 from sinks.errors import Damaged, Refused
 from sinks.rejection_columns import rejections_from_table, rejections_table
 from sinks.statement_columns import statement_lines_table, statements_from_tables, statements_table, taxes_table
-from tests.contract.made_nouns import made_charge, made_rejection, made_statement
+from tests.contract.made_nouns import made_charge, made_interim, made_rejection, made_statement
 
 stored = st.integers(1 - LIMIT, LIMIT - 1)
 moments = st.integers(-(2**50), 2**53)
 words = st.text(st.characters(exclude_categories=["Cs"]), max_size=8)
-parts = st.builds(Part, band=words, tier=st.integers(0, 2**32 - 1), unit_price=stored, quantity=stored, amount=stored)
+parts = st.builds(
+    Part,
+    band=words,
+    tier=st.integers(0, 2**32 - 1),
+    name=st.just("") | words,
+    tax_percent=st.just("") | words,
+    **dict.fromkeys(("unit_price", "quantity", "amount", "tax"), stored),
+)
 charges = st.builds(
     Charge,
     kind=st.sampled_from(ChargeKind),
@@ -84,7 +91,7 @@ def test_a_table_cut_off_is_damaged(keep: int) -> None:
 
 
 def test_statements_come_back_with_their_lines_and_taxes() -> None:
-    made = [made_statement(0), made_statement(1), made_statement(1, revision=1), made_statement(2)]
+    made = [made_statement(0), made_interim(1, 1), made_statement(1), made_statement(1, revision=1), made_statement(2)]
     tables = statements_table(made), statement_lines_table(made), taxes_table(made)
     assert statements_from_tables(*tables) == made
     backwards = [table.take(list(range(table.num_rows))[::-1]) for table in tables]

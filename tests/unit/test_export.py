@@ -48,8 +48,20 @@ def test_json_lines_hold_numbers_as_exact_texts(tmp_path: Path) -> None:
             "unit_price": "0.110000000001",
             "quantity": "1.000003",
             "amount": "0.110000330001000003",
+            "name": "",
+            "tax_percent": "",
+            "tax": "0",
         },
-        {"band": "", "tier": 2, "unit_price": "0", "quantity": "0", "amount": "2.5"},
+        {
+            "band": "",
+            "tier": 2,
+            "unit_price": "0",
+            "quantity": "0",
+            "amount": "2.5",
+            "name": "parking",
+            "tax_percent": "7.5",
+            "tax": "0.1875",
+        },
     ]
     assert Decimal(row["amount"]) == sum(Decimal(part["amount"]) for part in row["parts"])
 

@@ -120,7 +120,7 @@ WRONG = [
     ("currency: USD", "currency: XAU", 4, "currency", "ISO 4217", "XAF"),
     ("at: line", "at: lines", 5, "rounding.at", "not one of the known words", '"line"'),
     ("mode: half-up", "mode: halfup", 5, "rounding.mode", "not one of the known words", '"half-up"'),
-    ("per: day", "per: week", 14, "fees[0].per", "not one of", "day, period"),
+    ("per: day", "per: week", 14, "fees[0].per", "not one of", "day, month, once"),
     ("days: [weekdays]", "days: [monday]", 27, "meters.solar.bands[0].days[0]", "not one of", '"mon"'),
     ("days: [weekdays]", "days: []", 27, "meters.solar.bands[0].days", "must not be empty", "remove"),
     # numbers

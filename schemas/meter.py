@@ -1,0 +1,117 @@
+"""Meters: the items of a tariff, each a price for the usage of one or more meters, and how that usage is counted."""
+
+from collections.abc import Iterator
+from typing import Annotated, Literal, Self
+
+from pydantic import Field, model_validator
+
+from schemas.aggregation import Aggregation
+from schemas.band import Band, Conditions, chronological_findings, pro_rata_findings
+from schemas.conversion import Conversion
+from schemas.fee import Tax
+from schemas.field import LeastMoney, Noun, Percent, Text, whole
+from schemas.fixed_point import QUANTITY_SCALE
+from schemas.price import Percentage, Price
+from schemas.problem import Finding, refusal
+
+_ACROSS = ("tiers_across_bands",)
+_BY_RECORD = (Percentage,)
+
+
+class Meter(Noun):
+    """One item: the usage that it prices, and what that costs: exactly one of price and bands."""
+
+    usage_of: tuple[Text, ...] = Field(default=(), min_length=1, examples=[["energy"]])
+    """The meters whose usage is priced; by default the one of this name. Several items may price the same usage."""
+    where: Conditions = Field(default={}, examples=[{"region": "eu-*"}])
+    """Attributes that usage has to have to be priced here; a value ending in * is a prefix."""
+    unit: Text = Field(examples=["kWh"])
+    """Unit of the quantities; usage that states another unit is rejected."""
+    decimals: Annotated[int, *whole(0, QUANTITY_SCALE)] = Field(default=QUANTITY_SCALE, examples=[3])
+    """Decimals that a quantity may have, 0 to 6."""
+    excess_decimals: Literal["round", "reject"] = "round"
+    """A quantity with more decimals is rounded half-even and counted (round), or rejected (reject)."""
+    negative: Literal["reject", "accept"] = "reject"
+    """Whether a quantity may be negative."""
+    convert: Conversion | None = None
+    """How usage becomes what is priced."""
+    aggregation: Aggregation = Aggregation(function="sum")
+    """What is done with the quantities of a period."""
+    priced_per: Literal["period", "record", "session", "hour", "day", "resource"] = "period"
+    """What is priced by itself, with tiers of its own: all of the period, or each record, session, local hour, local
+    day, or value of the attribute `resource`."""
+    resource: Text | None = Field(default=None, examples=["instance"])
+    """The attribute that names a resource."""
+    tiers_across_bands: Literal["separate", "pro-rata", "chronological"] = "separate"
+    """Each band has tiers of its own (separate), or the tiers count all bands of a season together: each band has its
+    share of each tier (pro-rata), or they are filled in the order of time (chronological)."""
+    discount_percent: Percent | None = Field(default=None, examples=["50"])
+    """Percent off what the item costs, before its maximum."""
+    maximum: LeastMoney | None = Field(default=None, examples=["100"])
+    """The most that the item costs in a billing period."""
+    minimum: LeastMoney | None = Field(default=None, examples=["10"])
+    """The least that the item costs in a billing period, charged when it closes; by the days of the tariff in it."""
+    tax: tuple[Tax, ...] | None = None
+    """Taxes on this item, instead of the tariff's."""
+    price: Price | None = None
+    """What a unit costs at any time."""
+    bands: tuple[Band, ...] | None = Field(default=None, min_length=1)
+    """Prices by season, day and hour, or by attribute; together they cover every moment exactly once."""
+
+    @model_validator(mode="after")
+    def _one_price(self) -> Self:
+        findings = list(self._findings())
+        if findings:
+            raise refusal(findings)
+        return self
+
+    def _findings(self) -> Iterator[Finding]:
+        if (self.price is None) == (self.bands is None):
+            what = "neither price nor bands" if self.price is None else "both price and bands"
+            yield Finding(what, "write `price` for one price at all times, or `bands` for prices by time")
+        elif self.tiers_across_bands != "separate" and self.bands is None:
+            yield Finding(f"{self.tiers_across_bands} without bands", "remove it, or write bands", _ACROSS)
+        elif self.tiers_across_bands == "pro-rata" and self.bands is not None:
+            yield from pro_rata_findings(self.bands)
+        elif self.tiers_across_bands == "chronological" and self.bands is not None:
+            yield from chronological_findings(self.bands)
+        yield from self._combinations()
+
+    @property
+    def prices(self) -> tuple[Price, ...]:
+        """The price, or the prices of the bands."""
+        return (self.price,) if self.price is not None else tuple(band.price for band in self.bands or ())
+
+    def _combinations(self) -> Iterator[Finding]:
+        """What cannot be combined, because it would leave open what is priced."""
+        if (self.priced_per == "resource") != (self.resource is not None):
+            what = "no attribute that names the resource" if self.resource is None else "resource without its pricing"
+            yield Finding(what, "write both priced_per: resource and resource: ATTRIBUTE", ("resource",))
+        for price in self.prices:
+            if isinstance(price, _BY_RECORD):
+                yield from self._by_record(price.model)
+        if self.aggregation.is_carried and self.priced_per != "period":
+            yield Finding("a level belongs to the whole period", "write priced_per: period", ("priced_per",))
+        if self.aggregation.is_carried and self.convert is not None and self.convert.times == "hours":
+            yield Finding("a level is weighted by time already", "remove times", ("convert", "times"))
+        if self.tiers_across_bands == "chronological" and self.aggregation.function != "sum":
+            remedy = "use tiers_across_bands: separate, or aggregation function: sum"
+            yield Finding("tiers in the order of time count sums", remedy, _ACROSS)
+        if (
+            self.aggregation.function not in ("sum", "count")
+            and self.convert is not None
+            and (self.convert.attributes or self.convert.times == "hours" or self.convert.round_per == "record")
+        ):
+            what = f"{self.aggregation.function} takes records as they are measured"
+            yield Finding(what, "convert by constants only", ("convert",))
+
+    def _by_record(self, model: str) -> Iterator[Finding]:
+        """A price of whole records or sessions says itself what it counts."""
+        if self.aggregation != Aggregation(function="sum") or self.priced_per != "period":
+            yield Finding(f"{model} prices each record or session", "remove aggregation and priced_per")
+        if self.tiers_across_bands != "separate":
+            yield Finding(f"{model} has no tiers of several bands", "remove tiers_across_bands", _ACROSS)
+        if self.convert is not None and self.convert.round_per == "total":
+            remedy = "write round_per: record" if self.convert.round else "remove convert"
+            if self.convert.round is not None or not isinstance(self.prices[0], Percentage):
+                yield Finding(f"{model} takes quantities as they are measured", remedy, ("convert",))
