@@ -8,35 +8,40 @@ that comes too late, or that no stored amount could hold, refuses the whole reco
 from collections.abc import Sequence
 
 from msgspec import Struct
+from msgspec.structs import replace
 
 from pipeline.adjusting import check_correction, seat_of
 from pipeline.entries import Entry, Posting
 from pipeline.intake import Refusal, amount_out_of_range, too_late
+from pipeline.keeping import Fact
 from pipeline.ledger import LONG_AGO, AccountState, Ledger, Seat
-from pipeline.posting import Period
-from pipeline.rating import Rated, Shares, rate
-from schemas.charge import Charge, ChargeKind
+from pipeline.placing import NO_FACTS, Piece, carried
+from pipeline.posting import Period, Totals
+from pipeline.rating import Rated, Shares, Used, rate, rate_item
+from schemas.charge import Charge, ChargeKind, Part
 from schemas.digest import identity
 from schemas.fixed_point import LIMIT
 from schemas.instants import SECOND_US
 from schemas.usage import UsageRecord
 
-Piece = tuple[Seat, int, int, Shares]
-"""The share of a record that falls to one seat: seat, start, end, quantity by band."""
-
 
 class Step(Struct, frozen=True, gc=False):
-    """A piece put in (sign 1) or taken out (sign −1), and the charge that this makes on a statement."""
+    """A piece put in (sign 1) or taken out (sign −1), and the charge that this makes on a statement.
+
+    A step is not the record's own where it follows from another one: a level carried on, or a derived item.
+    """
 
     charge_id: str
     seat: Seat
     start: int
     end: int
     shares: Shares
+    facts: Sequence[Fact]
     sign: int
     corrects: str
     statement: Period
     rated: Rated
+    is_own: bool = True
 
 
 USAGE, ADJUSTMENT, REVERSAL = ChargeKind.USAGE, ChargeKind.ADJUSTMENT, ChargeKind.REVERSAL
@@ -50,7 +55,7 @@ def charge_id(key: bytes, number: int) -> str:
 class Acceptance:
     """One record on its way into the ledger: `correct` and `put_in` plan its steps, `post` carries them out."""
 
-    __slots__ = ("_corrected", "_facts", "_key", "_ledger", "_state", "_steps", "_usage", "is_late")
+    __slots__ = ("_corrected", "_facts", "_has_derived", "_key", "_ledger", "_state", "_steps", "_usage", "is_late")
 
     def __init__(self, ledger: Ledger, state: AccountState, usage: UsageRecord, key: bytes, facts: bytes) -> None:
         self._ledger = ledger
@@ -60,6 +65,7 @@ class Acceptance:
         self._facts = facts
         self._steps: list[Step] = []
         self._corrected: tuple[bytes, Entry] | None = None
+        self._has_derived = False
         self.is_late = False
 
     def correct(self) -> Refusal | None:
@@ -76,22 +82,25 @@ class Acceptance:
         self._corrected = (target, Entry(entry.usage_hash, entry.account, entry.meter, entry.postings, usage.id))
         for posting in entry.postings:
             seat = seat_of(self._state, usage.meter, posting)
-            refusal = self._plan(
-                seat, posting.usage_start, posting.usage_end, posting.shares, -1, charge_id(target, posting.number)
-            )
-            if refusal is not None:
-                return refusal
+            own = (seat, posting.usage_start, posting.usage_end, posting.shares, posting.facts)
+            for number, piece in enumerate((own, *carried(self._state, own))):
+                refusal = self._plan(piece, -1, charge_id(target, posting.number), is_own=number == 0)
+                if refusal is not None:
+                    return refusal
         return None
 
     def put_in(self, pieces: Sequence[Piece], awaited_by: Entry | None) -> Refusal | None:
         """Plan to put the record's pieces in, and out again where a correction came before it; or say why not."""
-        for seat, start, end, shares in pieces:
-            refusal = self._plan(seat, start, end, shares, 1, "")
+        for piece in pieces:
+            refusal = self._plan(piece, 1, "", is_own=piece[4] is NO_FACTS or all(fact.key for fact in piece[4]))
             if refusal is not None:
                 return refusal
         if awaited_by is not None:
             for step in [step for step in self._steps if step.sign > 0]:
-                self._plan(step.seat, step.start, step.end, step.shares, -1, step.charge_id)
+                piece = (step.seat, step.start, step.end, step.shares, step.facts)
+                self._plan(piece, -1, step.charge_id, is_own=step.is_own)
+        if self._has_derived:
+            return self._derive()
         return None
 
     def post(self, received: int, awaited_by: Entry | None) -> list[Charge]:
@@ -109,7 +118,7 @@ class Acceptance:
                 statement.count(facts)
                 if awaited_by is not None and not self._counts(awaited_by, statement):
                     statement.count(awaited_by.usage_hash)
-            if step.sign > 0:
+            if step.sign > 0 and step.is_own:
                 terms = step.seat.terms
                 postings.append(
                     Posting(
@@ -122,9 +131,11 @@ class Acceptance:
                         start,
                         end,
                         step.shares,
+                        "" if terms.meter == usage.meter else terms.meter,
+                        list(step.facts) if step.facts else [],
                     )
                 )
-                if state.advance_to(terms.meter, end, step.seat.period, received):
+                if state.advance_to(usage.meter, end, step.seat.period, received):
                     ledger.move(state)
         corrected_by = awaited_by.corrected_by if awaited_by is not None else ""
         ledger.entries[self._key] = Entry(facts, usage.account, usage.meter, postings, corrected_by)
@@ -140,28 +151,98 @@ class Acceptance:
         postings = correction.postings if correction is not None else []
         return any(posting.statement_start == statement.start for posting in postings)
 
-    def _plan(self, seat: Seat, start: int, end: int, shares: Shares, sign: int, corrects: str) -> Refusal | None:
+    def _plan(self, piece: Piece, sign: int, corrects: str, *, is_own: bool) -> Refusal | None:
         """Rate one step on top of the steps before it."""
-        state, steps = self._state, self._steps
-        terms, period, totals = seat.terms, seat.period, seat.totals
+        seat, start, end, shares, facts = piece
+        terms, totals = seat.terms, seat.totals
+        quantities, amount = totals.quantities, totals.amount
+        for step in self._steps:
+            if step.seat.totals is totals:
+                quantities, amount = step.rated.quantities, amount + step.rated.amount
+        if terms.is_plain:
+            rated = rate(terms.prices, quantities, shares, sign)
+        else:
+            rated = rate_item(terms.item, self._used(totals, quantities), shares, facts, sign)
+            if terms.surcharged:
+                self._has_derived = True
+        return self._add(seat, (start, end), (shares, facts), sign, corrects, rated, amount, is_own=is_own)
+
+    def _used(self, totals: Totals, quantities: list[int]) -> Used:
+        """The state of the totals after the steps before."""
+        groups, base, is_new = dict(totals.groups), totals.base, not totals.added
+        for step in self._steps:
+            if step.seat.totals is totals:
+                groups.update(step.rated.groups)
+                base, is_new = step.rated.base, False
+        return Used(quantities, groups, base, is_new)
+
+    def _derive(self) -> Refusal | None:
+        """Plan what the steps change in the items that are derived from those of the same terms."""
+        state = self._state
+        ranges = {
+            (step.seat.terms.tariff, step.seat.terms.version, step.seat.terms.start): step for step in self._steps
+        }
+        for step in ranges.values():
+            period = step.seat.period
+            amounts = self._amounts(step)
+            for terms in state.derived_terms(step.seat.terms):
+                totals = period.totals_of(terms)
+                parts = terms.derived.price(amounts) if terms.derived is not None else []
+                amounts[terms.meter] = sum(part.amount for part in parts)
+                change = amounts[terms.meter] - totals.amount
+                if not change:
+                    continue
+                name = parts[0] if parts else Part("", 1, 0, 0, 0)
+                rated = Rated(totals.quantities, 0, 0, (replace(name, amount=change),), change)
+                seat = Seat(terms, period, totals)
+                refusal = self._add(
+                    seat, (step.start, step.end), ([], NO_FACTS), 1, "", rated, totals.amount, is_own=False
+                )
+                if refusal is not None:
+                    return refusal
+        return None
+
+    def _amounts(self, step: Step) -> dict[str, int]:
+        """What each item with the terms of a step costs after all steps."""
+        of = step.seat.terms
+        amounts = {
+            name: totals.amount
+            for (name, tariff, version, start), totals in step.seat.period.totals.items()
+            if (tariff, version, start) == (of.tariff, of.version, of.start) and totals.terms.derived is None
+        }
+        for other in self._steps:
+            terms = other.seat.terms
+            if (terms.tariff, terms.version, terms.start) == (of.tariff, of.version, of.start):
+                amounts[terms.meter] = amounts.get(terms.meter, 0) + other.rated.amount
+        return amounts
+
+    def _add(
+        self,
+        seat: Seat,
+        span: tuple[int, int],
+        load: tuple[Shares, Sequence[Fact]],
+        sign: int,
+        corrects: str,
+        rated: Rated,
+        amount: int,
+        *,
+        is_own: bool,
+    ) -> Refusal | None:
+        """Add a step, unless it comes too late or its amount cannot be stored."""
+        state, steps, terms, period = self._state, self._steps, seat.terms, seat.period
         statement = period
         if period.start < state.open_from:
             self.is_late = True
             if not period.revision:
                 statement = state.period(state.open_from)
-            if terms.period_end + terms.lateness < state.watermarks.get(terms.meter, LONG_AGO):
+            if terms.period_end + terms.lateness < state.watermarks.get(self._usage.meter, LONG_AGO):
                 name = state.plan.calendar.name(terms.period_start)
                 return too_late(self._usage, name, terms.lateness // SECOND_US)
-        quantities, amount = totals.quantities, totals.amount
-        if steps:
-            for step in steps:
-                if step.seat.totals is totals:
-                    quantities, amount = step.rated.quantities, amount + step.rated.amount
-        rated = rate(terms, quantities, shares, sign)
         change = rated.amount
         if not (-LIMIT < amount + change < LIMIT and -LIMIT < statement.running + change < LIMIT):
             return amount_out_of_range(self._usage)
-        steps.append(Step(charge_id(self._key, len(steps)), seat, start, end, shares, sign, corrects, statement, rated))
+        number = charge_id(self._key, len(steps))
+        steps.append(Step(number, seat, *span, *load, sign, corrects, statement, rated, is_own))
         return None
 
     def _post_step(self, step: Step) -> Charge:
@@ -198,6 +279,11 @@ class Acceptance:
             period.add(totals)
         totals.quantities = rated.quantities
         totals.amount += amount
+        if not terms.is_plain:
+            totals.base = rated.base
+            totals.groups.update(rated.groups)
+            for name in [name for name in rated.groups if not rated.groups[name]]:
+                del totals.groups[name]
         statement.post(charge)
         if not period.touched:
             self._ledger.touch(self._state, period)

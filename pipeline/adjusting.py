@@ -58,7 +58,7 @@ def check_correction(usage: UsageRecord, corrected: Entry | None) -> Refusal | N
 def seat_of(state: AccountState, meter: str, posting: Posting) -> Seat:
     """The totals that a posting was added to."""
     period = state.period(posting.period_start)
-    totals = period.totals.get((meter, posting.tariff, posting.version, posting.start))
+    totals = period.totals.get((posting.item or meter, posting.tariff, posting.version, posting.start))
     if totals is None:
         raise MoneyError(
             f"account {state.account}: charge {posting.number} of a record is in no total of {meter!r}. Stop, keep "

@@ -11,9 +11,9 @@ from decimal import Decimal
 from pipeline.posting import Period
 from pipeline.terms import AccountPlan, Assignment, Plans
 from schemas.fixed_point import QUANTITY_SCALE, to_fixed
+from schemas.meter import Meter
 from schemas.price import Price
 from schemas.statement import Allowance, LineKind, StatementLine
-from schemas.meter import Meter
 
 Item = tuple[str, str, str]
 """Tariff, version and name of an item."""

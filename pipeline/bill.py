@@ -14,6 +14,7 @@ from msgspec.structs import replace
 
 from pipeline.entries import CouponEntry, FeeEntry
 from pipeline.posting import Period, Totals
+from pipeline.rating import price_of
 from pipeline.taxing import HUNDRED, PERCENT_SCALE, Section, Taxed
 from pipeline.terms import AccountPlan, Plans
 from schemas.charge import Part
@@ -61,9 +62,9 @@ def own_lines(plan: AccountPlan, period: Period) -> Iterator[Taxed]:
     """The lines of a period's usage, true-ups and fees, not rounded yet. Raises MoneyError as `bill_of` does."""
     for totals in sorted(period.totals.values(), key=lambda t: (t.terms.tariff, t.terms.start, t.terms.meter)):
         yield from usage_lines(plan, period, totals)
-    for (tariff, version), exact in sorted(period.true_ups.items()):
+    for (tariff, version, item), exact in sorted(period.true_ups.items()):
         line = plain_line(LineKind.TRUE_UP, (period.start, period.end), "Minimum", exact)
-        yield Taxed(replace(line, tariff=tariff, version=version))
+        yield Taxed(replace(line, tariff=tariff, version=version, meter=item))
     for fee in period.fees:
         yield Taxed(_fee_line(fee))
 
@@ -76,7 +77,7 @@ def section_of(plans: Plans, plan: AccountPlan, key: tuple[str, str]) -> Section
 def usage_lines(plan: AccountPlan, period: Period, totals: Totals) -> list[Taxed]:
     """The price of the totals, a line for each band, tier and unit price."""
     terms = totals.terms
-    parts = terms.prices.between([0] * len(totals.quantities), totals.quantities)
+    parts = priced(period, totals)
     price = sum(part.amount for part in parts)
     if price != totals.amount:
         raise MoneyError(
@@ -113,6 +114,21 @@ def usage_lines(plan: AccountPlan, period: Period, totals: Totals) -> list[Taxed
         )
         for (band, tier, unit_price, name, tax_percent, flat), (quantity, exact, tax) in merged.items()
     ]
+
+
+def priced(period: Period, totals: Totals) -> list[Part]:
+    """The whole price of the totals, worked out from what is kept of their usage."""
+    terms = totals.terms
+    if terms.derived is not None:
+        beside = {
+            name: other.amount
+            for (name, *key), other in period.totals.items()
+            if key == [terms.tariff, terms.version, terms.start] and other is not totals
+        }
+        return terms.derived.price(beside)
+    if terms.is_plain:
+        return terms.prices.between([0] * len(totals.quantities), totals.quantities)
+    return price_of(terms.item, totals.quantities, totals.groups)
 
 
 def plain_line(kind: LineKind, about: tuple[int, int], name: str, exact: int) -> StatementLine:
@@ -182,9 +198,9 @@ def _name(tier: int, *, flat: bool) -> str:
 
 
 def _unit(totals: Totals, band: str, tier: int) -> str:
-    """The unit of a line's quantity: the meter's, or a package of so many of it."""
-    rules = totals.terms.rules
-    price = rules.price or next(b.price for b in rules.bands or () if b.name == band)
+    """The unit of a line's quantity: the item's, or a package of so many of it."""
+    rules, unit = totals.terms.rules, totals.terms.unit
+    price = rules.price or next((b.price for b in rules.bands or () if b.name == band), None)
     if isinstance(price, Package) and tier:
-        return f"{price.size.normalize():f} {rules.unit}"
-    return rules.unit
+        return f"{price.size.normalize():f} {unit}"
+    return unit

@@ -12,15 +12,18 @@ usage that comes later.
 """
 
 from collections.abc import Iterator
+from dataclasses import replace
 from fractions import Fraction
 from typing import NamedTuple
 
 from pipeline.adjusting import adjustment_lines, adjustments_of, is_revised, stated_of
 from pipeline.allowances import allowances_of
-from pipeline.bill import MoneyError, bill_of
+from pipeline.bill import MoneyError, bill_of, priced
 from pipeline.coupons import coupons_to_give
 from pipeline.ledger import AccountState, Ledger
 from pipeline.posting import Period
+from pipeline.pricing.models import standing_part
+from pipeline.rating import price_of
 from pipeline.recurring import fees_about, fees_to_charge, rounded, share_of
 from pipeline.settling import settle, settle_interim
 from schemas.charge import Charge, ChargeKind, Part
@@ -80,10 +83,11 @@ def _revise(ledger: Ledger, state: AccountState, period: Period) -> Closed:
 def _closing_charges(ledger: Ledger, state: AccountState, period: Period) -> Iterator[Charge]:
     """Post, and yield, the charges of the closing."""
     issue = _Issue(state, period)
-    # 1. Totals whose terms have changed.
+    # 1. What is due without usage, and totals whose terms have changed.
+    yield from _unused(ledger, state, period, issue)
     for totals in period.totals.values():
         if totals.terms.end != totals.priced_until:
-            parts = totals.terms.prices.between([0] * len(totals.quantities), totals.quantities)
+            parts = priced(period, totals)
             change = sum(part.amount for part in parts) - totals.amount
             totals.amount += change
             totals.priced_until = totals.terms.end
@@ -99,7 +103,7 @@ def _closing_charges(ledger: Ledger, state: AccountState, period: Period) -> Ite
     # 3. True-ups to the minimum.
     for key, exact in _true_ups(state, period).items():
         period.true_ups[key] = exact
-        yield issue(ChargeKind.TRUE_UP, period, key, "Minimum", exact)
+        yield issue(ChargeKind.TRUE_UP, period, key[:2], " ".join(filter(None, ("Minimum", key[2]))), exact)
     # 4. True-ups of earlier periods. Late usage of a period may have come without changing what it costs, hence all.
     for start in sorted(period.adjusted):
         yield from _true_up_changes(issue, ChargeKind.ADJUSTMENT, state.period(start))
@@ -122,7 +126,8 @@ def _true_up_changes(issue: "_Issue", kind: ChargeKind, earlier: Period, *, sinc
             earlier.true_ups[key] = due.get(key, 0)
             if not earlier.true_ups[key]:
                 del earlier.true_ups[key]
-            yield issue(kind, earlier, key, "Minimum", change, since=since)
+            name = " ".join(filter(None, ("Minimum", key[2])))
+            yield issue(kind, earlier, key[:2], name, change, since=since)
 
 
 class _Issue:
@@ -166,25 +171,64 @@ class _Issue:
         return charge
 
 
-def _true_ups(state: AccountState, period: Period) -> dict[tuple[str, str], int]:
-    """What each tariff version's usage, and fees where they count, fall short of its minimum while it was in force."""
-    used: dict[tuple[str, str], int] = {}
-    for (_, tariff, version, _), totals in period.totals.items():
-        used[tariff, version] = used.get((tariff, version), 0) + totals.amount
-    counted: dict[tuple[str, str], Fraction] = {}
-    least: dict[tuple[str, str], Fraction] = {}
+def _unused(ledger: Ledger, state: AccountState, period: Period, issue: "_Issue") -> Iterator[Charge]:
+    """Post, and yield, what items cost that had no usage: flat fees that are always due, and levels carried over."""
+    for entry in state.plan.within(period.start, period.end):
+        for name, rules in entry.tariff.meters.items():
+            if not (rules.aggregation.is_carried or any(standing_part("", price) for price in rules.prices)):
+                continue
+            tariff = (entry.tariff.tariff, entry.tariff.version)
+            terms = ledger.plans.terms_under(state.plan, name, *tariff, (period.start, period.end), entry.start)
+            if terms is None:
+                continue
+            totals = state.open_totals(terms, period)
+            exact = 0 if totals.added else sum(part.amount for part in priced(period, totals))
+            if exact:
+                limits = terms.item.limits
+                totals.amount, totals.base = exact, exact
+                if limits is not None:
+                    totals.base = sum(
+                        part.amount
+                        for part in price_of(replace(terms.item, limits=None), totals.quantities, totals.groups)
+                    )
+                period.add(totals)
+                yield issue(ChargeKind.RECURRING, period, tariff, name, exact, since=terms.start)
+
+
+def _true_ups(state: AccountState, period: Period) -> dict[tuple[str, str, str], int]:
+    """What usage, and fees where they count, fall short of the minimum of an item or of a tariff while it was in force.
+
+    By tariff, version and item, "" for all of the tariff. What an item is charged up to its own minimum counts for that
+    of its tariff.
+    """
+    used: dict[tuple[str, str, str], int] = {}
+    for (item, tariff, version, _), totals in period.totals.items():
+        used[tariff, version, item] = used.get((tariff, version, item), 0) + totals.amount
+    counted: dict[tuple[str, str, str], Fraction] = {}
+    least: dict[tuple[str, str, str], Fraction] = {}
     whole = (period.start, period.end)
     for entry in state.plan.within(period.start, period.end):
+        version = (entry.tariff.tariff, entry.tariff.version)
+        for item, rules in entry.tariff.meters.items():
+            if rules.minimum is not None:
+                share = share_of("days", (entry.start, entry.end), whole, state.plan.zone)
+                amount = to_fixed(rules.minimum, PRICE_SCALE) * QUANTITY_ONE * share
+                least[*version, item] = least.get((*version, item), Fraction(0)) + amount
         minimum = entry.tariff.minimum
         if minimum is not None:
-            key = (entry.tariff.tariff, entry.tariff.version)
+            key = (entry.tariff.tariff, entry.tariff.version, "")
             share = share_of(minimum.prorate, (entry.start, entry.end), whole, state.plan.zone)
             amount = to_fixed(minimum.amount, PRICE_SCALE) * QUANTITY_ONE * share
             least[key] = amount if minimum.prorate == "none" else least.get(key, Fraction(0)) + amount
             if minimum.counts == "usage-and-fees":
-                counted[key] = fees_about(state, *whole).get(key, Fraction(0))
-    exact = {key: amount - counted.get(key, 0) for key, amount in sorted(least.items())}
-    return {key: due for key, amount in exact.items() if (due := rounded(amount) - used.get(key, 0)) > 0}
+                counted[key] = fees_about(state, *whole).get(version, Fraction(0))
+    due: dict[tuple[str, str, str], int] = {}
+    for key, amount in sorted(least.items(), reverse=True):  # items before their tariff
+        spent = sum(cost for of, cost in (*used.items(), *due.items()) if of[:2] == key[:2] and key[2] in ("", of[2]))
+        missing = rounded(amount - counted.get(key, 0)) - spent
+        if missing > 0:
+            due[key] = missing
+    return dict(sorted(due.items()))
 
 
 def _statement(ledger: Ledger, state: AccountState, period: Period, *, complete: bool) -> Statement | None:

@@ -13,8 +13,10 @@ from typing import NamedTuple, Protocol
 from msgspec import Struct
 from msgspec.msgpack import Decoder, Encoder
 
+from pipeline.keeping import Fact
+
 Key = bytes
-LAYOUT = 1
+LAYOUT = 2
 """Version of these forms. Whoever opens a store refuses one with another number."""
 
 
@@ -31,7 +33,8 @@ class Store(Protocol):
 class Posting(Struct, frozen=True, array_like=True, gc=False):
     """What a record added to one total: the share of each time band, under the terms that begin at `start`.
 
-    `number` is that of its charge among those of the record, from 0.
+    `number` is that of its charge among those of the record, from 0. `item` is the one whose total it is, and `facts`
+    what was kept of it there.
     """
 
     number: int
@@ -43,6 +46,8 @@ class Posting(Struct, frozen=True, array_like=True, gc=False):
     usage_start: int
     usage_end: int
     shares: list[tuple[int, int]]
+    item: str = ""
+    facts: list[Fact] = []
 
 
 class Entry(Struct, frozen=True, array_like=True, gc=False):
@@ -90,7 +95,7 @@ class StatedTax(Struct, frozen=True, array_like=True, gc=False):
 
 
 class Place(NamedTuple):
-    """What tells a line of a statement from the others of its period; `about` is the start of the period it is about."""
+    """What tells a line from the others of its statement; `about` is the start of the period that it is about."""
 
     kind: str
     tariff: str
@@ -142,7 +147,10 @@ class InterimEntry(Struct, frozen=True, array_like=True, gc=False):
 
 
 class TotalsEntry(Struct, frozen=True, array_like=True, gc=False):
-    """One meter under one tariff version in `[start, end)`: quantity per band, and the sum of its charges."""
+    """One item under one tariff version in `[start, end)`: quantity per band, and the sum of its charges.
+
+    `base` is its price before a discount and a maximum, where it has these; `groups` is what is kept of its usage.
+    """
 
     meter: str
     tariff: str
@@ -151,6 +159,8 @@ class TotalsEntry(Struct, frozen=True, array_like=True, gc=False):
     end: int
     quantities: list[str]
     amount: str
+    base: str = "0"
+    groups: list[tuple[str, list[Fact]]] = []
 
 
 class PeriodEntry(Struct, array_like=True, gc=False):
@@ -174,7 +184,7 @@ class PeriodEntry(Struct, array_like=True, gc=False):
     watermarks: dict[str, int]
     adjusted: list[tuple[int, str]]
     fees: list[FeeEntry]
-    true_ups: list[tuple[str, str, str]]
+    true_ups: list[tuple[str, str, str, str]]
     stated: Stated | None
     appended: int
     interims: list[InterimEntry] = []

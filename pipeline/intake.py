@@ -51,8 +51,8 @@ def impossible_times(usage: UsageRecord, received: int) -> Refusal:
 
 def measure(usage: UsageRecord, terms: Terms) -> Measured | Refusal:
     """The quantity as a fixed-point number, by the meter's rules for its unit, decimals and what is below zero."""
-    if usage.unit is not None and usage.unit != terms.unit:
-        return _wrong_unit(usage, terms.unit)
+    if usage.unit is not None and usage.unit != terms.rules.unit:
+        return _wrong_unit(usage, terms.rules.unit)
     quantity = usage.quantity
     if quantity is None:
         return (None, False) if usage.corrects is not None else _no_quantity(usage)
@@ -98,6 +98,30 @@ def no_terms(usage: UsageRecord, *, priced: bool) -> Refusal:
         f"usage {usage.id}: account {usage.account} has no tariff for meter {usage.meter!r} in all of "
         f"{to_iso(to_us(usage.start))} to {to_iso(to_us(usage.end))}. Give it one that is in force then, and send the "
         "record again.",
+    )
+
+
+def missing_attribute(usage: UsageRecord, problem: str) -> Refusal:
+    """An attribute that the price depends on is not there."""
+    return Refusal(
+        Reason.MISSING_FIELD,
+        f"usage {usage.id}: {problem}, which the price of meter {usage.meter!r} depends on. Send the record again with "
+        "it.",
+    )
+
+
+def wrong_attribute(usage: UsageRecord, problem: str) -> Refusal:
+    """An attribute that the price depends on means nothing."""
+    return Refusal(Reason.WRONG_TYPE, f"usage {usage.id}: {problem}. Correct it and send the record again.")
+
+
+def no_price_for_attributes(usage: UsageRecord) -> Refusal:
+    """The tariff prices the meter, but not usage with these attributes."""
+    shown = ", ".join(f"{name}={value}" for name, value in sorted((usage.attributes or {}).items())) or "none"
+    return Refusal(
+        Reason.NO_TARIFF,
+        f"usage {usage.id}: the tariff of account {usage.account} has no price for meter {usage.meter!r} with these "
+        f"attributes ({shown}). Add a band for them, or one without `where` for the rest.",
     )
 
 

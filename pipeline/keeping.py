@@ -1,12 +1,25 @@
-"""Keeping: what is kept of usage whose price is not a function of a quantity alone."""
+"""Keeping: what is kept of usage whose price is not a function of a quantity alone, and how it is priced.
+
+Such usage is kept as facts, in groups that are priced by themselves: a session, a window, a resource, or all of the
+period. A record changes one or a few groups; its charge is what their prices change by. Facts are in the order of
+time, so a price is the same in whatever order they came.
+"""
+
+from bisect import insort
+from collections.abc import Mapping, Sequence
+from typing import Protocol
 
 from msgspec import Struct
+from msgspec.structs import replace
+
+from schemas.charge import Part
 
 
-class Fact(Struct, frozen=True, array_like=True):
+class Fact(Struct, frozen=True, array_like=True, gc=False):
     """What is kept of one record, or of its share in a range.
 
-    `key` identifies it, `start` and `end` are microseconds, `quantity` counts millionths of the usage unit.
+    `key` identifies it, "" for the sum of several; `start` and `end` are microseconds. `quantity` counts millionths of
+    the usage unit, times the divisor of a conversion where the item has one.
     """
 
     key: bytes
@@ -17,3 +30,76 @@ class Fact(Struct, frozen=True, array_like=True):
     meter: str = ""
     session: str = ""
     attributes: dict[str, str] = {}
+
+
+Groups = Mapping[str, tuple[Fact, ...]]
+"""The facts of one item in one range, by the group that is priced by itself."""
+
+
+class Kept(Protocol):
+    """The price of groups of facts."""
+
+    @property
+    def attributes(self) -> tuple[str, ...]:
+        """The attributes that facts keep."""
+
+    @property
+    def is_whole(self) -> bool:
+        """Whether a record is never cut, and counts where it begins."""
+
+    @property
+    def is_sum(self) -> bool:
+        """Whether only the sum of a group's quantities matters, by band."""
+
+    @property
+    def is_weighed(self) -> bool:
+        """Whether facts hold converted quantities, rather than measured ones that are converted when priced."""
+
+    @property
+    def is_carried(self) -> bool:
+        """Whether the next range begins with the sum of this one's quantities."""
+
+    def borders(self, start: int, end: int) -> list[int]:
+        """The instants inside `[start, end)` at which facts are cut, besides those of bands."""
+
+    def group(self, fact: Fact) -> str:
+        """The group that a fact belongs to."""
+
+    def price(self, facts: Sequence[Fact]) -> list[Part]:
+        """The price of one group."""
+
+
+def with_facts(kept: Kept, groups: Groups, facts: Sequence[Fact], sign: int) -> dict[str, tuple[Fact, ...]]:
+    """The groups that the facts change, with them (sign 1) or without them (sign −1)."""
+    changed: dict[str, list[Fact]] = {}
+    for fact in facts:
+        name = kept.group(fact)
+        found = changed.get(name)
+        if found is None:
+            found = changed[name] = list(groups.get(name, ()))
+        if kept.is_sum or not fact.key:
+            _add(found, fact, sign)
+        elif sign > 0:
+            insort(found, fact, key=event_order)
+        else:
+            found.remove(fact)
+    return {name: tuple(found) for name, found in changed.items()}
+
+
+def event_order(fact: Fact) -> tuple[int, int, bytes, int]:
+    """By time; the rest makes the order of simultaneous facts certain."""
+    return fact.start, fact.end, fact.key, fact.band
+
+
+def _add(found: list[Fact], fact: Fact, sign: int) -> None:
+    """Add the quantity to the fact that holds the sum of its band."""
+    for index, other in enumerate(found):
+        if not other.key and other.band == fact.band:
+            found[index] = replace(other, quantity=other.quantity + sign * fact.quantity)
+            return
+    insort(found, replace(fact, key=b"", quantity=sign * fact.quantity, session="", attributes={}), key=event_order)
+
+
+def price_of_groups(kept: Kept, groups: Groups) -> list[Part]:
+    """The price of all groups, in the order of their names."""
+    return [part for name in sorted(groups) for part in kept.price(groups[name])]

@@ -4,7 +4,7 @@ The pipeline works on the objects here; `changes` gives what they have become, f
 commit together with the charges that caused it. The same calls give the same changes, whatever was in memory before.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 
 from msgspec import Struct
 
@@ -21,7 +21,9 @@ from pipeline.entries import (
     unpack_entry,
     unpack_period,
 )
+from pipeline.keeping import Fact
 from pipeline.posting import Period, Totals
+from pipeline.pricing.levels import level_of
 from pipeline.terms import FOREVER, AccountPlan, Plans, Terms
 from schemas.instants import SECOND_US
 
@@ -31,11 +33,16 @@ ACCOUNTS_IN_MEMORY = 200_000
 
 
 class Seat(Struct, frozen=True, gc=False):
-    """Where a meter's usage goes while its terms hold."""
+    """Where a meter's usage goes while its terms hold: the first item that prices it, and the other ones.
+
+    `is_plain` says that there are no others and that the item does nothing but add quantities up.
+    """
 
     terms: Terms
     period: Period
     totals: Totals
+    others: tuple["Seat", ...] = ()
+    is_plain: bool = True
 
 
 class AccountState:
@@ -85,12 +92,55 @@ class AccountState:
         """Where usage of the meter at the instant goes; None where no tariff is in force."""
         seat = self.current.get(meter)
         if seat is None or not seat.terms.start <= at < seat.terms.end:
-            terms = self._plans.terms(self.plan, meter, at)
-            if terms is None:
+            items = self._plans.all_terms(self.plan, meter, at)
+            if not items:
                 return None
             period = self.period(at)
-            seat = self.current[meter] = Seat(terms, period, period.totals_of(terms))
+            first, *others = (Seat(terms, period, self.open_totals(terms, period)) for terms in items)
+            is_plain = not others and first.terms.is_plain
+            seat = self.current[meter] = Seat(first.terms, period, first.totals, tuple(others), is_plain)
         return seat
+
+    def derived_terms(self, terms: Terms) -> list[Terms]:
+        """The terms of what is charged for what the items beside these cost."""
+        return self._plans.derived_terms(self.plan, terms)
+
+    def seats_after(self, seat: Seat) -> Iterator[Seat]:
+        """The later ranges of terms that hold something of the same item, in order."""
+        at = seat.period.start
+        last = max([self.open_from, *(period.start for period in self.held())])
+        while at <= last:
+            period = self.period(at)
+            later = [t for t in period.totals.values() if t.terms.meter == seat.terms.meter]
+            for totals in sorted(later, key=lambda t: t.terms.start):
+                if totals.terms.start >= seat.terms.end:
+                    yield Seat(totals.terms, period, totals)
+            at = period.end
+
+    def level_before(self, item: str, us: int) -> int:
+        """What the records of an item have left behind before the instant, where that is carried over."""
+        first = self.plan.assignments[0].start
+        at = us
+        while at > first:
+            period = self.period(at - 1)
+            earlier = [t for t in period.totals.values() if t.terms.meter == item and t.terms.end <= us]
+            if earlier:
+                latest = max(earlier, key=lambda t: t.terms.start)
+                return level_of([fact for facts in latest.groups.values() for fact in facts])
+            if period.start < self.open_from:
+                return 0
+            at = period.start
+        return 0
+
+    def open_totals(self, terms: Terms, period: Period) -> Totals:
+        """The totals under these terms; new ones begin with the level that earlier ones have left."""
+        totals = period.totals_of(terms)
+        kept = terms.item.kept
+        if not totals.added and kept is not None and kept.is_carried:
+            level = self.level_before(terms.meter, terms.start)
+            if level:
+                totals.groups[""] = (Fact(b"", terms.start, terms.start, level),)
+        return totals
 
     def advance_to(self, meter: str, end: int, period: Period, received: int) -> bool:
         """Note how far a meter has come, by usage of the period; whether the account's own entry has to say so."""
@@ -120,7 +170,7 @@ class AccountState:
         awaited: dict[str, int] = {}
         for entry in self.plan.within(start, end):
             until = entry.end if entry.end < end else end + entry.tariff.closing.grace_s * SECOND_US
-            for meter in entry.tariff.meters:
+            for meter in entry.tariff.items:
                 awaited[meter] = max(until, awaited.get(meter, LONG_AGO))
         return awaited
 
@@ -179,7 +229,7 @@ class AccountState:
             watermarks=entry.watermarks,
             adjusted={begin: int(exact) for begin, exact in entry.adjusted},
             fees=entry.fees,
-            true_ups={(tariff, version): int(exact) for tariff, version, exact in entry.true_ups},
+            true_ups={(tariff, version, item): int(exact) for tariff, version, item, exact in entry.true_ups},
             stated=entry.stated,
             appended=entry.appended,
             interims=entry.interims,
@@ -193,7 +243,9 @@ class AccountState:
             terms = self._plans.terms_under(self.plan, row.meter, row.tariff, row.version, (start, end), row.start)
             if terms is None:
                 raise LostTermsError(self.account, row.meter, row.tariff, row.version, self.plan.calendar.name(start))
-            period.add(Totals(terms, [int(quantity) for quantity in row.quantities], int(row.amount), row.end))
+            groups = {name: tuple(facts) for name, facts in row.groups}
+            quantities = [int(quantity) for quantity in row.quantities]
+            period.add(Totals(terms, quantities, int(row.amount), row.end, base=int(row.base), groups=groups))
         return period
 
 

@@ -8,6 +8,7 @@ closing.py.
 from dataclasses import dataclass, field
 
 from pipeline.entries import AdjustmentEntry, CouponEntry, FeeEntry, InterimEntry, PeriodEntry, Stated, TotalsEntry
+from pipeline.keeping import Fact
 from pipeline.terms import Terms
 from schemas.charge import Charge
 from schemas.digest import MODULUS, charge_hash
@@ -15,7 +16,9 @@ from schemas.digest import MODULUS, charge_hash
 
 @dataclass(eq=False, slots=True)
 class Totals:
-    """What one meter used under one tariff version in one period: the quantity per band, and its charges' sum.
+    """What one item's usage came to under one tariff version in one period: the quantity per band, its charges' sum.
+
+    `groups` holds what is kept of the usage beside that, `base` the price before a discount and a maximum.
 
     `priced_until` is where the terms ended when the charges were made: an account that leaves early moves that end,
     and closing.py then prices the totals again.
@@ -26,15 +29,17 @@ class Totals:
     amount: int
     priced_until: int
     added: bool = False
+    base: int = 0
+    groups: dict[str, tuple[Fact, ...]] = field(default_factory=dict)
 
 
 @dataclass(eq=False, slots=True)
 class Period:
     """One billing period of one account: the totals of its usage, and the sums of its statement.
 
-    `totals` by (meter, tariff, version, start of the terms), `true_ups` by (tariff, version), `adjusted` by the start
-    of the earlier period, all amounts exact; `settled` by the credit's name. `stored` and `touched` are the ledger's
-    own marks.
+    `totals` by (item, tariff, version, start of the terms), `true_ups` by (tariff, version, item or ""), `adjusted` by
+    the start of the earlier period, all amounts exact; `settled` by the credit's name. `stored` and `touched` are the
+    ledger's own marks.
     """
 
     start: int
@@ -50,7 +55,7 @@ class Period:
     watermarks: dict[str, int] = field(default_factory=dict)
     adjusted: dict[int, int] = field(default_factory=dict)
     fees: list[FeeEntry] = field(default_factory=list)
-    true_ups: dict[tuple[str, str], int] = field(default_factory=dict)
+    true_ups: dict[tuple[str, str, str], int] = field(default_factory=dict)
     stated: Stated | None = None
     appended: int = 0
     interims: list[InterimEntry] = field(default_factory=list)
@@ -65,7 +70,7 @@ class Period:
     def totals_of(self, terms: Terms) -> Totals:
         """The totals under these terms; new ones are the period's only once they are `added`."""
         found = self.totals.get((terms.meter, terms.tariff, terms.version, terms.start))
-        return found or Totals(terms, [0] * len(terms.prices.names), 0, terms.end)
+        return found or Totals(terms, [0] * terms.item.bands, 0, terms.end)
 
     def add(self, totals: Totals) -> None:
         """Make new totals the period's."""
@@ -97,7 +102,14 @@ class Period:
         """The stored form."""
         return PeriodEntry(
             totals=[
-                TotalsEntry(*key, totals.priced_until, [str(q) for q in totals.quantities], str(totals.amount))
+                TotalsEntry(
+                    *key,
+                    totals.priced_until,
+                    [str(q) for q in totals.quantities],
+                    str(totals.amount),
+                    str(totals.base),
+                    [(name, list(facts)) for name, facts in totals.groups.items()],
+                )
                 for key, totals in self.totals.items()
             ],
             running=str(self.running),
@@ -110,7 +122,7 @@ class Period:
             watermarks=self.watermarks,
             adjusted=[(start, str(exact)) for start, exact in self.adjusted.items()],
             fees=self.fees,
-            true_ups=[(tariff, version, str(exact)) for (tariff, version), exact in self.true_ups.items()],
+            true_ups=[(*key, str(exact)) for key, exact in self.true_ups.items()],
             stated=self.stated,
             appended=self.appended,
             interims=self.interims,

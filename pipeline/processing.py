@@ -13,7 +13,7 @@ Nothing that is refused has changed anything.
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
-from pipeline.acceptance import Acceptance, Piece
+from pipeline.acceptance import Acceptance
 from pipeline.adjusting import plan_revisions
 from pipeline.closing import close_next
 from pipeline.intake import (
@@ -25,10 +25,9 @@ from pipeline.intake import (
     no_terms,
     unknown_account,
 )
-from pipeline.ledger import AccountState, Ledger, Seat
+from pipeline.ledger import AccountState, Ledger
+from pipeline.placing import Piece, pieces_of, plain_piece
 from pipeline.progressive import interim_statements
-from pipeline.rating import in_bands
-from pipeline.splitting import share_by_time
 from pipeline.terms import FOREVER
 from schemas.charge import Charge
 from schemas.digest import identity, usage_hash
@@ -110,12 +109,15 @@ class Pipeline:
         if known is not None and (quantity is None or (known.account, known.meter) != (usage.account, usage.meter)):
             known = None  # what came to correct it cannot: this is a void, or about something else
         # 3. What does it change?
-        if quantity is not None and end <= seat.terms.end:  # nearly every record
-            pieces: list[Piece] | None = [(seat, start, end, in_bands(seat.terms, start, end, quantity))]
+        if quantity is None:
+            pieces: list[Piece] = []
+        elif seat.is_plain and end <= seat.terms.end:  # nearly every record
+            pieces = [plain_piece(seat, start, end, quantity)]
         else:
-            pieces = self._pieces(state, seat, usage.meter, start, end, quantity)
-        if pieces is None:
-            return no_terms(usage, priced=True)
+            placed = pieces_of(state, seat, usage, key, quantity)
+            if isinstance(placed, Refusal):
+                return placed
+            pieces = placed
         acceptance = Acceptance(ledger, state, usage, key, facts)
         refusal = acceptance.correct() if usage.corrects is not None else None
         refusal = refusal or acceptance.put_in(pieces, known)
@@ -137,25 +139,6 @@ class Pipeline:
             while state.is_complete():
                 self._close(state, outcome)
         return None
-
-    def _pieces(
-        self, state: AccountState, seat: Seat, meter: str, start: int, end: int, quantity: int | None
-    ) -> list[Piece] | None:
-        """The record cut at the ends of its terms; none for a void, None where some of it is under no tariff."""
-        if quantity is None:
-            return []
-        seats = [seat]
-        while seats[-1].terms.end < end:
-            following = state.seat(meter, seats[-1].terms.end)
-            if following is None:
-                return None
-            seats.append(following)
-        begins = [start, *(later.terms.start for later in seats[1:])]
-        shares = share_by_time(quantity, start, end, begins[1:])
-        return [
-            (seat, low, high, in_bands(seat.terms, low, high, share))
-            for seat, low, high, share in zip(seats, begins, [*begins[1:], end], shares, strict=True)
-        ]
 
     def _close(self, state: AccountState, outcome: Outcome) -> None:
         closed = close_next(self.ledger, state)

@@ -6,11 +6,18 @@ rated in pieces where it crosses a border: each billing period and tariff versio
 band its own parts. After intake.py, before posting.py.
 """
 
+from collections.abc import Sequence
+
 from msgspec import Struct
 
+from pipeline.bands import BandTimeline
+from pipeline.items import Item
+from pipeline.keeping import Fact, Groups, price_of_groups, with_facts
+from pipeline.pricing.bands import BandPrices
+from pipeline.pricing.difference import difference, merged
 from pipeline.splitting import share_by_time
-from pipeline.terms import Terms
 from schemas.charge import Part
+from schemas.fixed_point import RoundingMode, divide
 
 Shares = list[tuple[int, int]]
 """Band index and quantity; no band twice."""
@@ -19,7 +26,8 @@ Shares = list[tuple[int, int]]
 class Rated(Struct, frozen=True, gc=False):
     """What a piece does to its totals: the bands' quantities after it, and the parts that it adds to the price.
 
-    `used_before` is what filled the same tiers before it.
+    `used_before` is what filled the same tiers before it. `groups` are those that it changes, `base` what the item then
+    costs before a discount and a maximum.
     """
 
     quantities: list[int]
@@ -27,13 +35,24 @@ class Rated(Struct, frozen=True, gc=False):
     quantity: int
     parts: tuple[Part, ...]
     amount: int
+    groups: dict[str, tuple[Fact, ...]] = {}
+    base: int = 0
 
 
-def in_bands(terms: Terms, start: int, end: int, quantity: int) -> Shares:
+class Used(Struct, frozen=True, gc=False):
+    """The state of an item's totals that a piece comes to. `is_new` says that nothing was charged for the item yet."""
+
+    quantities: list[int]
+    groups: Groups
+    base: int
+    is_new: bool
+
+
+def in_bands(timeline: BandTimeline | None, start: int, end: int, quantity: int) -> Shares:
     """The quantity of `[start, end)` by time band."""
-    if terms.timeline is None:
+    if timeline is None:
         return [(0, quantity)]
-    bands, borders = terms.timeline.cut(start, end)
+    bands, borders = timeline.cut(start, end)
     if not borders:
         return [(bands[0], quantity)]
     shares: dict[int, int] = {}
@@ -42,9 +61,8 @@ def in_bands(terms: Terms, start: int, end: int, quantity: int) -> Shares:
     return list(shares.items())
 
 
-def rate(terms: Terms, quantities: list[int], shares: Shares, sign: int = 1) -> Rated:
+def rate(prices: BandPrices, quantities: list[int], shares: Shares, sign: int = 1) -> Rated:
     """The difference that the shares make to the price of `quantities`; sign −1 takes them away."""
-    prices = terms.prices
     if len(shares) == 1:  # nearly every record
         band, quantity = shares[0]
         quantity *= sign
@@ -63,3 +81,46 @@ def rate(terms: Terms, quantities: list[int], shares: Shares, sign: int = 1) -> 
     used_before = prices.counted(quantities, [band for band, _ in shares])
     quantity = sign * sum([quantity for _, quantity in shares])
     return Rated(after, used_before, quantity, tuple(parts), sum([part.amount for part in parts]))
+
+
+def rate_item(item: Item, used: Used, shares: Shares, facts: Sequence[Fact], sign: int = 1) -> Rated:
+    """The difference that a piece makes to the price of any item; sign −1 takes it away."""
+    after = [*used.quantities]
+    for band, quantity in shares:
+        after[band] += sign * quantity
+    groups: dict[str, tuple[Fact, ...]] = {}
+    if item.kept is None:
+        parts = item.prices.between(used.quantities, after)
+    else:
+        groups = with_facts(item.kept, used.groups, facts, sign)
+        before = {} if used.is_new else {name: used.groups[name] for name in groups if name in used.groups}
+        if used.is_new:
+            groups = {**used.groups, **groups}
+        parts = difference(price_of_groups(item.kept, before), price_of_groups(item.kept, groups))
+    if used.is_new:
+        parts = [*item.standing, *parts]
+    base = used.base + sum(part.amount for part in parts)
+    if item.limits is not None:
+        parts += item.limits.between(used.base, base)
+    divisor = item.measure.divisor
+    counted = sum(used.quantities[band] for band, _ in shares)
+    return Rated(
+        after,
+        divide(counted, divisor, RoundingMode.HALF_EVEN),
+        divide(sign * sum(quantity for _, quantity in shares), divisor, RoundingMode.HALF_EVEN),
+        tuple(parts),
+        sum(part.amount for part in parts),
+        groups,
+        base,
+    )
+
+
+def price_of(item: Item, quantities: Sequence[int], groups: Groups) -> list[Part]:
+    """The whole price of an item's usage, worked out from what is kept of it."""
+    if item.kept is not None:
+        parts = [*item.standing, *merged(price_of_groups(item.kept, groups))]
+    else:
+        parts = [*item.standing, *item.prices.between([0] * len(quantities), quantities)]
+    if item.limits is not None:
+        parts += item.limits.parts(sum(part.amount for part in parts))
+    return parts

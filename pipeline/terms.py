@@ -7,15 +7,19 @@ version or the end of an entry: each range has totals of its own, and per-day bo
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
+from decimal import Decimal
 from zoneinfo import ZoneInfo
 
 from pipeline.bands import BandTimeline
 from pipeline.calendar import Calendar, days_between, midnight, zone_of
-from pipeline.pricing import BandPrices, compile_bands
+from pipeline.deriving import Derived, derived_items
+from pipeline.items import NO_PRICES, Item, Range, make_item
+from pipeline.pricing.bands import BandPrices
 from schemas.account import Account, Cycle
 from schemas.catalogue import Catalogue
 from schemas.instants import SECOND_US
 from schemas.meter import Meter
+from schemas.price import PerUnit
 from schemas.tariff import Tariff
 
 FOREVER = 1 << 62
@@ -33,7 +37,11 @@ class Assignment:
 
 @dataclass(eq=False, slots=True)
 class Terms:
-    """One meter's rules and prices in `[start, end)` of one billing period, under one tariff version."""
+    """One item's rules and prices in `[start, end)` of one billing period, under one tariff version.
+
+    `meter` is the item's name, `unit` what its price is for, and `prices` those of a plain item. `derived` is set where
+    no usage is priced but what other items cost, `surcharged` where this item's amount may count for such a one.
+    """
 
     tariff: str
     version: str
@@ -49,6 +57,10 @@ class Terms:
     lateness: int
     prices: BandPrices
     timeline: BandTimeline | None
+    item: Item
+    is_plain: bool
+    derived: Derived | None = None
+    surcharged: bool = False
 
 
 @dataclass(eq=False)
@@ -61,7 +73,7 @@ class AccountPlan:
     meters: frozenset[str] = field(init=False)
 
     def __post_init__(self) -> None:
-        self.meters = frozenset(meter for entry in self.assignments for meter in entry.tariff.meters)
+        self.meters = frozenset(meter for entry in self.assignments for meter in entry.tariff.items)
 
     @property
     def zone(self) -> ZoneInfo:
@@ -76,9 +88,16 @@ class AccountPlan:
                 yield Assignment(entry.tariff, low, high)
 
     def at(self, meter: str, us: int) -> Assignment | None:
-        """The assignment that prices the meter at the instant; None where none does."""
+        """The assignment that prices the meter's usage at the instant; None where none does."""
         for entry in self.assignments:
-            if entry.start <= us < entry.end and meter in entry.tariff.meters:
+            if entry.start <= us < entry.end and meter in entry.tariff.items:
+                return entry
+        return None
+
+    def under(self, tariff: str, version: str, us: int) -> Assignment | None:
+        """The assignment of a named version that holds at the instant; None where it does not."""
+        for entry in self.assignments:
+            if entry.start <= us < entry.end and (entry.tariff.tariff, entry.tariff.version) == (tariff, version):
                 return entry
         return None
 
@@ -112,47 +131,42 @@ class Plans:
         return plan
 
     def terms(self, plan: AccountPlan, meter: str, us: int) -> Terms | None:
-        """The terms that hold for the meter at the instant; None where no tariff is in force."""
+        """The terms of the first item that prices the meter's usage at the instant; None where there is none."""
         entry = plan.at(meter, us)
         if entry is None:
             return None
+        return self._terms_of(plan, entry, entry.tariff.items[meter][0], plan.calendar.period(us))
+
+    def all_terms(self, plan: AccountPlan, meter: str, us: int) -> list[Terms]:
+        """The terms of all items that price the meter's usage at the instant."""
+        entry = plan.at(meter, us)
+        if entry is None:
+            return []
         period = plan.calendar.period(us)
-        return self._terms_of(plan, entry, meter, period)
+        return [self._terms_of(plan, entry, item, period) for item in entry.tariff.items[meter]]
 
     def terms_under(
-        self, plan: AccountPlan, meter: str, tariff: str, version: str, period: tuple[int, int], start: int
+        self, plan: AccountPlan, item: str, tariff: str, version: str, period: tuple[int, int], start: int
     ) -> Terms | None:
-        """The terms of a meter under a named version, from `start` in a period; None where there are none such."""
-        entry = plan.at(meter, start)
-        if entry is None or (entry.tariff.tariff, entry.tariff.version) != (tariff, version):
-            return None
-        return self._terms_of(plan, entry, meter, period)
+        """The terms of an item under a named version, from `start` in a period; None where there are none such."""
+        entry = plan.under(tariff, version, start)
+        return None if entry is None else self._terms_of(plan, entry, item, period)
 
-    def _terms_of(self, plan: AccountPlan, entry: Assignment, meter: str, period: tuple[int, int]) -> Terms:
+    def derived_terms(self, plan: AccountPlan, terms: Terms) -> list[Terms]:
+        """The terms of what is charged for what the items beside these cost, in the order of their making."""
+        entry = plan.under(terms.tariff, terms.version, terms.start)
+        if entry is None:
+            return []
+        period = (terms.period_start, terms.period_end)
+        return [self._terms_of(plan, entry, name, period) for name in entry.tariff.derived]
+
+    def _terms_of(self, plan: AccountPlan, entry: Assignment, item: str, period: tuple[int, int]) -> Terms:
         tariff = entry.tariff
         start, end = max(entry.start, period[0]), min(entry.end, period[1])
-        key = (tariff.tariff, tariff.version, meter, plan.zone.key, start, end, *period)
+        key = (tariff.tariff, tariff.version, item, plan.zone.key, start, end, *period)
         terms = self._terms.get(key)
         if terms is None:
-            rules = tariff.meters[meter]
-            timeline = BandTimeline(tariff, rules.bands, plan.zone, start, end) if rules.bands else None
-            days = timeline.days if timeline else lambda _: days_between(start, end, plan.zone)
-            terms = self._terms[key] = Terms(
-                tariff=tariff.tariff,
-                version=tariff.version,
-                meter=meter,
-                unit=rules.unit,
-                decimals=rules.decimals,
-                currency=tariff.currency,
-                rules=rules,
-                start=start,
-                end=end,
-                period_start=period[0],
-                period_end=period[1],
-                lateness=tariff.closing.lateness_s * SECOND_US,
-                prices=compile_bands(rules, days),
-                timeline=timeline,
-            )
+            terms = self._terms[key] = _make_terms(tariff, item, Range(start, end, period, plan.zone))
         return terms
 
     def _plan(self, account: Account) -> AccountPlan:
@@ -181,3 +195,36 @@ class Plans:
             low, high = max(start, begin), min(end, until)
             if low < high:
                 yield Assignment(version, low, high)
+
+
+_NOT_USED = Meter(unit="charge", price=PerUnit(model="per_unit", unit_price=Decimal(0)))
+"""The rules of an item that is derived from others."""
+
+
+def _make_terms(tariff: Tariff, item: str, span: Range) -> Terms:
+    rules = tariff.meters.get(item)
+    derived = None
+    if rules is None:
+        rules = _NOT_USED
+        derived = dict(derived_items(tariff, span.days, days_between(*span.period, span.zone)))[item]
+    made = make_item(tariff, rules, span) if derived is None else Item(NO_PRICES, None)
+    return Terms(
+        tariff=tariff.tariff,
+        version=tariff.version,
+        meter=item,
+        unit=rules.unit if rules.convert is None else rules.convert.unit,
+        decimals=rules.decimals,
+        currency=tariff.currency,
+        rules=rules,
+        start=span.start,
+        end=span.end,
+        period_start=span.period[0],
+        period_end=span.period[1],
+        lateness=tariff.closing.lateness_s * SECOND_US,
+        prices=made.prices if isinstance(made.prices, BandPrices) else NO_PRICES,
+        timeline=made.timeline,
+        item=made,
+        is_plain=made.is_plain and not tariff.derived,
+        derived=derived,
+        surcharged=bool(tariff.derived),
+    )

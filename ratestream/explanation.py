@@ -9,8 +9,8 @@ from agents.answers import Grounds
 from ratestream.screen import cells, dates, decimal, grid, moment, money, price, printable, quantity, show
 from schemas.charge import Charge, ChargeKind, Part
 from schemas.instants import to_iso
-from schemas.price import Graduated, Package, PerUnit, Price, Volume
 from schemas.meter import Meter
+from schemas.price import Graduated, Package, PerUnit, Price, Volume
 from schemas.tariff import Tariff
 
 _KINDS = {

@@ -13,9 +13,10 @@ from schemas.field import LeastMoney, Noun, Percent, Text, whole
 from schemas.fixed_point import QUANTITY_SCALE
 from schemas.price import Percentage, Price
 from schemas.problem import Finding, refusal
+from schemas.session_price import Call, Charging
 
 _ACROSS = ("tiers_across_bands",)
-_BY_RECORD = (Percentage,)
+_BY_RECORD = (Percentage, Call, Charging)
 
 
 class Meter(Noun):
@@ -90,6 +91,11 @@ class Meter(Noun):
         for price in self.prices:
             if isinstance(price, _BY_RECORD):
                 yield from self._by_record(price.model)
+                break
+        yield from self._aggregation_findings()
+
+    def _aggregation_findings(self) -> Iterator[Finding]:
+        """What an aggregation, or tiers in the order of time, cannot be combined with."""
         if self.aggregation.is_carried and self.priced_per != "period":
             yield Finding("a level belongs to the whole period", "write priced_per: period", ("priced_per",))
         if self.aggregation.is_carried and self.convert is not None and self.convert.times == "hours":
@@ -97,6 +103,12 @@ class Meter(Noun):
         if self.tiers_across_bands == "chronological" and self.aggregation.function != "sum":
             remedy = "use tiers_across_bands: separate, or aggregation function: sum"
             yield Finding("tiers in the order of time count sums", remedy, _ACROSS)
+        if self.tiers_across_bands == "chronological" and self.convert is not None and self.convert.round is not None:
+            yield Finding("tiers in the order of time are not rounded", "remove round", ("convert", "round"))
+        if self.tiers_across_bands == "chronological" and self.priced_per != "period":
+            yield Finding("tiers in the order of time count the whole period", "remove priced_per", ("priced_per",))
+        if self.aggregation.is_carried and self.bands is not None:
+            yield Finding("a level has one price at all times", "write price instead of bands", ("bands",))
         if (
             self.aggregation.function not in ("sum", "count")
             and self.convert is not None
@@ -112,6 +124,7 @@ class Meter(Noun):
         if self.tiers_across_bands != "separate":
             yield Finding(f"{model} has no tiers of several bands", "remove tiers_across_bands", _ACROSS)
         if self.convert is not None and self.convert.round_per == "total":
-            remedy = "write round_per: record" if self.convert.round else "remove convert"
-            if self.convert.round is not None or not isinstance(self.prices[0], Percentage):
-                yield Finding(f"{model} takes quantities as they are measured", remedy, ("convert",))
+            what = f"{model} takes records as they are measured"
+            yield Finding(what, "remove convert, or round each record: round_per: record", ("convert",))
+        if len({type(price) for price in self.prices}) > 1:
+            yield Finding(f"{model} in some bands only", "use one model in all bands of the item", ("bands",))

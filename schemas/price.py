@@ -13,6 +13,7 @@ from pydantic import Field, model_validator
 
 from schemas.field import AnyPercent, LeastMoney, Money, Noun, PositiveQuantity, Quantity, whole
 from schemas.problem import Finding, refusal
+from schemas.session_price import Call, Charging
 
 ZERO = Decimal(0)
 FreeUnits = Annotated[
@@ -183,7 +184,7 @@ class Commitment(Noun):
 
 
 Price = Annotated[
-    PerUnit | Graduated | Volume | Package | GraduatedPercentage | Percentage | Commitment,
+    PerUnit | Graduated | Volume | Package | GraduatedPercentage | Percentage | Commitment | Call | Charging,
     Field(discriminator="model"),
 ]
 

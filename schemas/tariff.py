@@ -33,6 +33,8 @@ from schemas.meter import Meter
 from schemas.problem import Finding, nearest, refusal
 
 DAY_S = 86_400
+MAXIMUM = "maximum"
+"""The item that holds what the maximum takes off."""
 
 
 class Rounding(Noun):
@@ -159,6 +161,11 @@ class Tariff(Noun):
                 found.setdefault(meter, []).append(name)
         return {meter: tuple(names) for meter, names in found.items()}
 
+    @cached_property
+    def derived(self) -> tuple[str, ...]:
+        """The names of what is charged for what items cost, in the order in which it is worked out."""
+        return (*(surcharge.name for surcharge in self.surcharges), *((MAXIMUM,) if self.maximum else ()))
+
     @property
     def decimals(self) -> int:
         """Decimals of a rounded amount: the rounding's, or the currency's own."""
@@ -192,8 +199,11 @@ class Tariff(Noun):
 
     def _surcharge_findings(self) -> Iterator[Finding]:
         known = set(self.meters)
+        if MAXIMUM in known and self.maximum is not None:
+            what = "an item has the name of the tariff's maximum"
+            yield Finding(what, "give it another name", ("meters", MAXIMUM))
         for index, surcharge in enumerate(self.surcharges):
-            if surcharge.name in known or surcharge.name in self.items:
+            if surcharge.name in known or surcharge.name in self.items or surcharge.name == MAXIMUM:
                 what = "an item, a meter or a surcharge has this name already"
                 yield Finding(what, "give it another name", ("surcharges", index, "name"))
             for of in surcharge.of:

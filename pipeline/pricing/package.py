@@ -13,6 +13,8 @@ class Package:
     size: int
     package_price: int
     free_units: int
+    fineness: int = 1
+    """What quantities are multiplied by; a part has to be, too."""
 
     def between(self, band: str, before: int, after: int) -> list[Part]:
         """What going from the total `before` to the total `after` adds to the price.
@@ -25,7 +27,7 @@ class Package:
         free = self._free(after) - self._free(before)
         if free:
             parts.append(Part(band, 0, 0, free, 0))
-        packages = (self._packages(after) - self._packages(before)) * QUANTITY_ONE
+        packages = (self._packages(after) - self._packages(before)) * QUANTITY_ONE * self.fineness
         if packages:
             parts.append(Part(band, 1, self.package_price, packages, packages * self.package_price))
         return parts

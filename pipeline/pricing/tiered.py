@@ -5,7 +5,7 @@ fee is due once its first unit is used. Free units are a tier 0 at price zero an
 them. Below zero (net credit) the first tier goes on.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from schemas.charge import Part
 
@@ -64,3 +64,22 @@ class Graduated:
         if total <= 0:
             return [total, *[0] * (len(tiers) - 1)]
         return [max(0, (total if t.upper is None or total < t.upper else t.upper) - t.lower) for t in tiers]
+
+
+@dataclass(frozen=True, slots=True)
+class FlatOnBound(Graduated):
+    """Tiers that begin on their lower bound: a total exactly on it owes the flat fee; units cost the same."""
+
+    def between(self, band: str, before: int, after: int) -> list[Part]:
+        """What going from the total `before` to the total `after` adds to the price."""
+        units = Graduated(tuple(replace(tier, flat_fee=0) for tier in self.tiers)).between(band, before, after)
+        fees = [
+            Part(band, tier.number, 0, 0, (after_fee - before_fee) * tier.flat_fee)
+            for tier in self.tiers
+            if tier.flat_fee and (after_fee := _begun(tier, after)) != (before_fee := _begun(tier, before))
+        ]
+        return [*fees, *units]
+
+
+def _begun(tier: Tier, total: int) -> bool:
+    return total > 0 and total >= tier.lower

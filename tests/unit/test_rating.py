@@ -165,15 +165,15 @@ def test_both_passes_of_an_hour_are_priced() -> None:
 def test_in_bands_adds_up_shares_of_a_band_that_comes_again() -> None:
     terms = Books(tariff(bands=DAY_AND_NIGHT)).terms("2024-01-02")
     assert terms is not None
-    shares = in_bands(terms, us("2024-01-02T18:00"), us("2024-01-03T12:00"), 18)
+    shares = in_bands(terms.timeline, us("2024-01-02T18:00"), us("2024-01-03T12:00"), 18)
     assert shares == [(0, 6), (1, 12)]
 
 
 def test_taking_away_is_the_opposite_of_putting_in() -> None:
     terms = Books(tariff(package("10", "15"))).terms("2024-01-02")
     assert terms is not None
-    put_in = rate(terms, [9_000_000], [(0, 2_000_000)])
-    taken = rate(terms, put_in.quantities, [(0, 2_000_000)], -1)
+    put_in = rate(terms.prices, [9_000_000], [(0, 2_000_000)])
+    taken = rate(terms.prices, put_in.quantities, [(0, 2_000_000)], -1)
     assert (put_in.quantities, taken.quantities) == ([11_000_000], [9_000_000])
     assert money(put_in.amount) == 15 == -money(taken.amount)
     assert (taken.quantity, taken.used_before) == (-2_000_000, 11_000_000)

@@ -1,0 +1,147 @@
+"""Groups of facts that are priced by themselves: each record, session, hour, day or resource, or all of a period."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Literal
+from zoneinfo import ZoneInfo
+
+from pipeline.calendar import ONE_DAY, local_date, midnight
+from pipeline.keeping import Fact
+from pipeline.pricing.aggregates import Aggregate
+from pipeline.pricing.bands import BandPrices
+from pipeline.pricing.conversion import HOUR_US, ConvertedPrices
+from pipeline.pricing.difference import merged
+from schemas.charge import Part
+from schemas.instants import from_us, to_us
+
+Per = Literal["period", "record", "session", "hour", "day", "resource"]
+
+
+@dataclass(frozen=True, slots=True)
+class Grouped:
+    """Facts by group, each with an aggregate per band that, times `numerator`, is priced like a total."""
+
+    aggregate: Aggregate
+    numerator: int
+    prices: BandPrices | ConvertedPrices
+    per: Per
+    resource: str
+    zone: ZoneInfo
+    attributes: tuple[str, ...]
+    is_whole: bool
+    is_sum: bool
+    is_weighed: bool
+    is_carried: bool = False
+
+    def borders(self, start: int, end: int) -> list[int]:
+        """The hours or days that begin inside `[start, end)`, where those are priced by themselves."""
+        match self.per:
+            case "hour":
+                return _hours(start, end, self.zone)
+            case "day":
+                return _days(start, end, self.zone)
+            case _:
+                return []
+
+    def group(self, fact: Fact) -> str:
+        """The name of the group that a fact belongs to."""
+        match self.per:
+            case "record":
+                return fact.key.hex()
+            case "session":
+                return session_of(fact)
+            case "resource":
+                return fact.attributes[self.resource]
+            case "hour":
+                return _local(fact.start, self.zone).strftime("%Y-%m-%d %H%z")
+            case "day":
+                return _local(fact.start, self.zone).strftime("%Y-%m-%d")
+            case _:
+                return ""
+
+    def price(self, facts: Sequence[Fact]) -> list[Part]:
+        """The price of one group."""
+        bands: dict[int, list[Fact]] = {}
+        for fact in facts:
+            bands.setdefault(fact.band, []).append(fact)
+        nothing = [0] * len(self.prices.names)
+        quantities = [
+            self.aggregate(bands[band]) * self.numerator if band in bands else 0 for band in range(len(nothing))
+        ]
+        return self.prices.between(nothing, quantities)
+
+
+@dataclass(frozen=True, slots=True)
+class Sessions:
+    """Prices of whole sessions, one per band; the band in which a session begins prices all of it.
+
+    `is_shared` says that the sessions of a period have something in common, such as included seconds.
+    """
+
+    names: tuple[str, ...]
+    prices: tuple[Callable[[Sequence[Fact]], list[Part]], ...]
+    attributes: tuple[str, ...]
+    is_shared: bool
+    is_whole: bool = True
+    is_sum: bool = False
+    is_weighed: bool = True
+    is_carried: bool = False
+
+    def borders(self, start: int, end: int) -> list[int]:
+        """A session is never cut."""
+        del start, end
+        return []
+
+    def group(self, fact: Fact) -> str:
+        """The session, or all of them."""
+        return "" if self.is_shared else session_of(fact)
+
+    def price(self, facts: Sequence[Fact]) -> list[Part]:
+        """The price of the sessions in one group."""
+        bands: dict[str, int] = {}
+        for fact in facts:
+            bands.setdefault(session_of(fact), fact.band)
+        parts = []
+        for band in sorted(set(bands.values())):
+            name = self.names[band]
+            for part in self.prices[band]([fact for fact in facts if bands[session_of(fact)] == band]):
+                label = f"{name} {part.band}".strip()
+                parts.append(
+                    Part(
+                        label,
+                        part.tier,
+                        part.unit_price,
+                        part.quantity,
+                        part.amount,
+                        part.name,
+                        part.tax_percent,
+                        part.tax,
+                    )
+                )
+        return merged(parts)
+
+
+def session_of(fact: Fact) -> str:
+    """The session that a fact belongs to; a record without one is a session by itself."""
+    return fact.session or fact.key.hex()
+
+
+def _local(us: int, zone: ZoneInfo) -> datetime:
+    return from_us(us).astimezone(zone)
+
+
+def _days(start: int, end: int, zone: ZoneInfo) -> list[int]:
+    day = local_date(start, zone) + ONE_DAY
+    found = []
+    while (border := midnight(day, zone)) < end:
+        found.append(border)
+        day += ONE_DAY
+    return found
+
+
+def _hours(start: int, end: int, zone: ZoneInfo) -> list[int]:
+    """Full local hours; where a zone's offset is no whole hour, so are they."""
+    local = _local(start, zone)
+    border = to_us(local.replace(minute=0, second=0, microsecond=0)) + HOUR_US
+    return list(range(border, end, HOUR_US))
