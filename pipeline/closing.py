@@ -31,6 +31,9 @@ from schemas.digest import identity, to_hex
 from schemas.fixed_point import AMOUNT_SCALE, PRICE_SCALE, QUANTITY_ONE, to_fixed, to_text
 from schemas.statement import Statement, StatementKind
 
+TrueUpKey = tuple[str, str, str]
+"""Tariff, version and item; "" is all of the tariff."""
+
 
 class Closed(NamedTuple):
     """What closing one period gives: the charges that no usage record caused, new revisions of earlier statements, and
@@ -195,40 +198,43 @@ def _unused(ledger: Ledger, state: AccountState, period: Period, issue: "_Issue"
                 yield issue(ChargeKind.RECURRING, period, tariff, name, exact, since=terms.start)
 
 
-def _true_ups(state: AccountState, period: Period) -> dict[tuple[str, str, str], int]:
+def _true_ups(state: AccountState, period: Period) -> dict[TrueUpKey, int]:
     """What usage, and fees where they count, fall short of the minimum of an item or of a tariff while it was in force.
 
     By tariff, version and item, "" for all of the tariff. What an item is charged up to its own minimum counts for that
     of its tariff.
     """
-    used: dict[tuple[str, str, str], int] = {}
-    for (item, tariff, version, _), totals in period.totals.items():
-        used[tariff, version, item] = used.get((tariff, version, item), 0) + totals.amount
-    counted: dict[tuple[str, str, str], Fraction] = {}
-    least: dict[tuple[str, str, str], Fraction] = {}
+    due: dict[TrueUpKey, int] = {}
+    for key, least in sorted(_minimums(state, period).items(), reverse=True):  # items before their tariff
+        used = sum(t.amount for of, t in period.totals.items() if of[1:3] == key[:2] and key[2] in ("", of[0]))
+        used += sum(amount for of, amount in due.items() if of[:2] == key[:2] and not key[2])
+        missing = rounded(least) - used
+        if missing > 0:
+            due[key] = missing
+    return dict(sorted(due.items()))
+
+
+def _minimums(state: AccountState, period: Period) -> dict[TrueUpKey, Fraction]:
+    """The least that usage of each item, and of each tariff, has to come to in a period: less fees where they count."""
+    least: dict[TrueUpKey, Fraction] = {}
+    fees: dict[TrueUpKey, Fraction] = {}
     whole = (period.start, period.end)
-    for entry in state.plan.within(period.start, period.end):
-        version = (entry.tariff.tariff, entry.tariff.version)
+    for entry in state.plan.within(*whole):
+        tariff, version = entry.tariff.tariff, entry.tariff.version
         for item, rules in entry.tariff.meters.items():
             if rules.minimum is not None:
                 share = share_of("days", (entry.start, entry.end), whole, state.plan.zone)
-                amount = to_fixed(rules.minimum, PRICE_SCALE) * QUANTITY_ONE * share
-                least[*version, item] = least.get((*version, item), Fraction(0)) + amount
+                key = (tariff, version, item)
+                least[key] = least.get(key, Fraction(0)) + to_fixed(rules.minimum, PRICE_SCALE) * QUANTITY_ONE * share
         minimum = entry.tariff.minimum
         if minimum is not None:
-            key = (entry.tariff.tariff, entry.tariff.version, "")
+            key = (tariff, version, "")
             share = share_of(minimum.prorate, (entry.start, entry.end), whole, state.plan.zone)
             amount = to_fixed(minimum.amount, PRICE_SCALE) * QUANTITY_ONE * share
             least[key] = amount if minimum.prorate == "none" else least.get(key, Fraction(0)) + amount
             if minimum.counts == "usage-and-fees":
-                counted[key] = fees_about(state, *whole).get(version, Fraction(0))
-    due: dict[tuple[str, str, str], int] = {}
-    for key, amount in sorted(least.items(), reverse=True):  # items before their tariff
-        spent = sum(cost for of, cost in (*used.items(), *due.items()) if of[:2] == key[:2] and key[2] in ("", of[2]))
-        missing = rounded(amount - counted.get(key, 0)) - spent
-        if missing > 0:
-            due[key] = missing
-    return dict(sorted(due.items()))
+                fees[key] = fees_about(state, *whole).get((tariff, version), Fraction(0))
+    return {key: amount - fees.get(key, 0) for key, amount in least.items()}
 
 
 def _statement(ledger: Ledger, state: AccountState, period: Period, *, complete: bool) -> Statement | None:

@@ -130,7 +130,7 @@ def _placed(
     edges = [low, *cuts, high]
     facts = [
         Fact(key, begin, until, share, _band_at(bands, borders, begin), usage.meter, session, remembered)
-        for begin, until, share in zip(edges, edges[1:], share_by_time(weight, low, high, cuts), strict=True)
+        for begin, until, share in zip(edges[:-1], edges[1:], share_by_time(weight, low, high, cuts), strict=True)
     ]
     return list(shares.items()), facts
 

@@ -27,7 +27,7 @@ def compile_bands(meter: Meter, days: Callable[[str | None], int], fineness: int
     bands = meter.bands or ()
     names = tuple(band.name for band in bands)
     prices = [compile_price(band.price, days(band.season), fineness) for band in bands]
-    if meter.tiers_across_bands == "separate":
+    if meter.tiers_across_bands != "pro-rata":
         return BandPrices(names, tuple(prices))
     seasons: dict[str | None, list[int]] = {}
     for index, band in enumerate(bands):
