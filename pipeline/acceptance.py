@@ -36,7 +36,7 @@ class Step(Struct, frozen=True, gc=False):
     start: int
     end: int
     shares: Shares
-    facts: Sequence[Fact]
+    facts: tuple[Fact, ...]
     sign: int
     corrects: str
     statement: Period
@@ -81,7 +81,7 @@ class Acceptance:
             return None
         self._corrected = (target, Entry(entry.usage_hash, entry.account, entry.meter, entry.postings, usage.id))
         for posting in entry.postings:
-            seat = seat_of(self._state, usage.meter, posting)
+            seat = seat_of(self._state, posting)
             own = (seat, posting.usage_start, posting.usage_end, posting.shares, posting.facts)
             for number, piece in enumerate((own, *carried(self._state, own))):
                 refusal = self._plan(piece, -1, charge_id(target, posting.number), is_own=number == 0)
@@ -131,8 +131,8 @@ class Acceptance:
                         start,
                         end,
                         step.shares,
-                        "" if terms.meter == usage.meter else terms.meter,
-                        list(step.facts) if step.facts else [],
+                        terms.meter,
+                        step.facts,
                     )
                 )
                 if state.advance_to(usage.meter, end, step.seat.period, received):
@@ -154,18 +154,39 @@ class Acceptance:
     def _plan(self, piece: Piece, sign: int, corrects: str, *, is_own: bool) -> Refusal | None:
         """Rate one step on top of the steps before it."""
         seat, start, end, shares, facts = piece
-        terms, totals = seat.terms, seat.totals
+        steps = self._steps
+        terms, statement, totals = seat.terms, seat.period, seat.totals
+        if statement.start < self._state.open_from:
+            late = self._late_statement(seat)
+            if isinstance(late, Refusal):
+                return late
+            statement = late
         quantities, amount = totals.quantities, totals.amount
-        for step in self._steps:
-            if step.seat.totals is totals:
-                quantities, amount = step.rated.quantities, amount + step.rated.amount
+        if steps:
+            for step in steps:
+                if step.seat.totals is totals:
+                    quantities, amount = step.rated.quantities, amount + step.rated.amount
         if terms.is_plain:
             rated = rate(terms.prices, quantities, shares, sign)
         else:
             rated = rate_item(terms.item, self._used(totals, quantities), shares, facts, sign)
             if terms.surcharged:
                 self._has_derived = True
-        return self._add(seat, (start, end), (shares, facts), sign, corrects, rated, amount, is_own=is_own)
+        change = rated.amount
+        if not (-LIMIT < amount + change < LIMIT and -LIMIT < statement.running + change < LIMIT):
+            return amount_out_of_range(self._usage)
+        number = charge_id(self._key, len(steps))
+        steps.append(Step(number, seat, start, end, shares, facts, sign, corrects, statement, rated, is_own))
+        return None
+
+    def _late_statement(self, seat: Seat) -> Period | Refusal:
+        """The statement that carries what comes after its period has closed, or why it comes too late."""
+        state, terms, period = self._state, seat.terms, seat.period
+        self.is_late = True
+        if terms.period_end + terms.lateness < state.watermarks.get(self._usage.meter, LONG_AGO):
+            name = state.plan.calendar.name(terms.period_start)
+            return too_late(self._usage, name, terms.lateness // SECOND_US)
+        return period if period.revision else state.period(state.open_from)
 
     def _used(self, totals: Totals, quantities: list[int]) -> Used:
         """The state of the totals after the steps before."""
@@ -194,12 +215,13 @@ class Acceptance:
                     continue
                 name = parts[0] if parts else Part("", 1, 0, 0, 0)
                 rated = Rated(totals.quantities, 0, 0, (replace(name, amount=change),), change)
+                if not (-LIMIT < amounts[terms.meter] < LIMIT and -LIMIT < step.statement.running + change < LIMIT):
+                    return amount_out_of_range(self._usage)
+                number = charge_id(self._key, len(self._steps))
                 seat = Seat(terms, period, totals)
-                refusal = self._add(
-                    seat, (step.start, step.end), ([], NO_FACTS), 1, "", rated, totals.amount, is_own=False
+                self._steps.append(
+                    Step(number, seat, step.start, step.end, [], (), 1, "", step.statement, rated, is_own=False)
                 )
-                if refusal is not None:
-                    return refusal
         return None
 
     def _amounts(self, step: Step) -> dict[str, int]:
@@ -215,35 +237,6 @@ class Acceptance:
             if (terms.tariff, terms.version, terms.start) == (of.tariff, of.version, of.start):
                 amounts[terms.meter] = amounts.get(terms.meter, 0) + other.rated.amount
         return amounts
-
-    def _add(
-        self,
-        seat: Seat,
-        span: tuple[int, int],
-        load: tuple[Shares, Sequence[Fact]],
-        sign: int,
-        corrects: str,
-        rated: Rated,
-        amount: int,
-        *,
-        is_own: bool,
-    ) -> Refusal | None:
-        """Add a step, unless it comes too late or its amount cannot be stored."""
-        state, steps, terms, period = self._state, self._steps, seat.terms, seat.period
-        statement = period
-        if period.start < state.open_from:
-            self.is_late = True
-            if not period.revision:
-                statement = state.period(state.open_from)
-            if terms.period_end + terms.lateness < state.watermarks.get(self._usage.meter, LONG_AGO):
-                name = state.plan.calendar.name(terms.period_start)
-                return too_late(self._usage, name, terms.lateness // SECOND_US)
-        change = rated.amount
-        if not (-LIMIT < amount + change < LIMIT and -LIMIT < statement.running + change < LIMIT):
-            return amount_out_of_range(self._usage)
-        number = charge_id(self._key, len(steps))
-        steps.append(Step(number, seat, *span, *load, sign, corrects, statement, rated, is_own))
-        return None
 
     def _post_step(self, step: Step) -> Charge:
         usage, rated, statement = self._usage, step.rated, step.statement

@@ -55,14 +55,14 @@ def check_correction(usage: UsageRecord, corrected: Entry | None) -> Refusal | N
     return None
 
 
-def seat_of(state: AccountState, meter: str, posting: Posting) -> Seat:
+def seat_of(state: AccountState, posting: Posting) -> Seat:
     """The totals that a posting was added to."""
     period = state.period(posting.period_start)
-    totals = period.totals.get((posting.item or meter, posting.tariff, posting.version, posting.start))
+    totals = period.totals.get((posting.item, posting.tariff, posting.version, posting.start))
     if totals is None:
         raise MoneyError(
-            f"account {state.account}: charge {posting.number} of a record is in no total of {meter!r}. Stop, keep "
-            "the data directory, and report this."
+            f"account {state.account}: charge {posting.number} of a record is in no total of {posting.item!r}. Stop, "
+            "keep the data directory, and report this."
         )
     return Seat(totals.terms, period, totals)
 

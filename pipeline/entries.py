@@ -46,8 +46,8 @@ class Posting(Struct, frozen=True, array_like=True, gc=False):
     usage_start: int
     usage_end: int
     shares: list[tuple[int, int]]
-    item: str = ""
-    facts: list[Fact] = []
+    item: str
+    facts: tuple[Fact, ...] = ()
 
 
 class Entry(Struct, frozen=True, array_like=True, gc=False):

@@ -18,7 +18,7 @@ from pipeline.pricing.call import compile_call
 from pipeline.pricing.charging import compile_charging
 from pipeline.pricing.chronological import Chronological
 from pipeline.pricing.conversion import ConvertedPrices, Measure, compile_measure
-from pipeline.pricing.grouping import Grouped, Sessions
+from pipeline.pricing.grouping import Grouped, RoundedEach, Sessions
 from pipeline.pricing.levels import Level
 from pipeline.pricing.limits import PERCENT_SCALE, Limits
 from pipeline.pricing.models import standing_part
@@ -26,7 +26,7 @@ from pipeline.pricing.transactions import Transactions
 from schemas.band import Selector
 from schemas.charge import Part
 from schemas.conversion import Conversion
-from schemas.fixed_point import PRICE_SCALE, QUANTITY_ONE, RoundingMode, to_fixed
+from schemas.fixed_point import AMOUNT_ONE, PRICE_SCALE, QUANTITY_ONE, RoundingMode, to_fixed
 from schemas.meter import Meter
 from schemas.price import Percentage
 from schemas.session_price import Call, Charging
@@ -104,7 +104,7 @@ def make_item(tariff: Tariff, rules: Meter, span: Range) -> Item:
         timeline = BandTimeline(tariff, rules.bands, span.zone, span.start, span.end) if plain else selected[0].timeline
     days: Callable[[str | None], int] = timeline.days if timeline else lambda _: span.days
     measure = _measure(rules.convert, span)
-    kept = _kept(rules, measure, days, span)
+    kept = _rounded(rules, _kept(rules, measure, days, span))
     prices = NO_PRICES if kept is not None else _prices(rules, measure, days)
     names = [band.name for band in rules.bands] if rules.bands else [""]
     standing = [standing_part(name, price) for name, price in zip(names, rules.prices, strict=True)]
@@ -186,6 +186,13 @@ def _kept(rules: Meter, measure: Measure, days: Callable[[str | None], int], spa
     if rules.priced_per == "period" and (sums or (aggregation.function == "count" and aggregation.at_least is None)):
         return None if aggregation.at_least is None else _grouped(rules, measure, days, span)
     return _grouped(rules, measure, days, span)
+
+
+def _rounded(rules: Meter, kept: Kept | None) -> Kept | None:
+    """The same, rounded for each group where the item asks for it."""
+    if rules.round_each is None or not isinstance(kept, Grouped | Sessions | Transactions):
+        return kept
+    return RoundedEach(kept, AMOUNT_ONE // 10**rules.round_each.decimals, rules.round_each.mode)
 
 
 def _grouped(rules: Meter, measure: Measure, days: Callable[[str | None], int], span: Range) -> Grouped:

@@ -7,6 +7,7 @@ time, so a price is the same in whatever order they came.
 
 from bisect import insort
 from collections.abc import Mapping, Sequence
+from types import MappingProxyType
 from typing import Protocol
 
 from msgspec import Struct
@@ -34,6 +35,8 @@ class Fact(Struct, frozen=True, array_like=True, gc=False):
 
 Groups = Mapping[str, tuple[Fact, ...]]
 """The facts of one item in one range, by the group that is priced by itself."""
+
+NO_GROUPS: Groups = MappingProxyType({})
 
 
 class Kept(Protocol):

@@ -56,6 +56,7 @@ class AccountState:
         self.plan = plan
         self.tenant = plan.account.tenant
         self.account = plan.account.account
+        self.progressive = plan.account.progressive
         self.periods: dict[int, Period] = {}
         self.watermarks: dict[str, int] = {}
         self.advance: dict[tuple[str, str, str, int], int] = {}

@@ -20,7 +20,7 @@ from pipeline.keeping import Fact
 from pipeline.ledger import AccountState, Seat
 from pipeline.pricing.charging_pieces import attribute_problem
 from pipeline.pricing.conversion import AttributeValueError
-from pipeline.rating import Shares, in_bands
+from pipeline.rating import Shares
 from pipeline.splitting import share_by_time
 from pipeline.terms import Terms
 from schemas.band import meets
@@ -29,15 +29,10 @@ from schemas.instants import to_us
 from schemas.session_price import Charging
 from schemas.usage import UsageRecord
 
-Piece = tuple[Seat, int, int, Shares, Sequence[Fact]]
+Piece = tuple[Seat, int, int, Shares, tuple[Fact, ...]]
 """The share of a record that falls to one seat: seat, start, end, quantity by band, and what is kept of it."""
 
-NO_FACTS: Sequence[Fact] = ()
-
-
-def plain_piece(seat: Seat, start: int, end: int, quantity: int) -> Piece:
-    """The one piece of a record whose only item is plain and whose terms hold for all of its time."""
-    return seat, start, end, in_bands(seat.terms.timeline, start, end, quantity), NO_FACTS
+NO_FACTS: tuple[Fact, ...] = ()
 
 
 def pieces_of(state: AccountState, seat: Seat, usage: UsageRecord, key: bytes, quantity: int) -> list[Piece] | Refusal:
@@ -88,7 +83,7 @@ def _placed(
     begins: list[int],
     number: int,
     span: tuple[int, int],
-) -> tuple[Shares, Sequence[Fact]] | Refusal:
+) -> tuple[Shares, tuple[Fact, ...]] | Refusal:
     """The quantity by band and the facts of a record's piece."""
     item, attributes = terms.item, usage.attributes or {}
     start, end = to_us(usage.start), to_us(usage.end)
@@ -128,10 +123,10 @@ def _placed(
         return list(shares.items()), (Fact(key, start, end, weight, bands[0], usage.meter, session, remembered),)
     cuts = sorted({*borders, *kept.borders(low, high)})
     edges = [low, *cuts, high]
-    facts = [
+    facts = tuple(
         Fact(key, begin, until, share, _band_at(bands, borders, begin), usage.meter, session, remembered)
         for begin, until, share in zip(edges[:-1], edges[1:], share_by_time(weight, low, high, cuts), strict=True)
-    ]
+    )
     return list(shares.items()), facts
 
 

@@ -26,8 +26,9 @@ from pipeline.intake import (
     unknown_account,
 )
 from pipeline.ledger import AccountState, Ledger
-from pipeline.placing import Piece, pieces_of, plain_piece
+from pipeline.placing import NO_FACTS, Piece, pieces_of
 from pipeline.progressive import interim_statements
+from pipeline.rating import in_bands
 from pipeline.terms import FOREVER
 from schemas.charge import Charge
 from schemas.digest import identity, usage_hash
@@ -112,7 +113,9 @@ class Pipeline:
         if quantity is None:
             pieces: list[Piece] = []
         elif seat.is_plain and end <= seat.terms.end:  # nearly every record
-            pieces = [plain_piece(seat, start, end, quantity)]
+            timeline = seat.terms.timeline
+            shares = [(0, quantity)] if timeline is None else in_bands(timeline, start, end, quantity)
+            pieces = [(seat, start, end, shares, NO_FACTS)]
         else:
             placed = pieces_of(state, seat, usage, key, quantity)
             if isinstance(placed, Refusal):
@@ -129,9 +132,8 @@ class Pipeline:
         if acceptance.is_late:
             outcome.late += 1
             plan_revisions(ledger, state, charges)
-        progressive = state.plan.account.progressive
-        if progressive is not None:
-            outcome.statements += interim_statements(ledger, state, progressive, charges)
+        if state.progressive is not None:
+            outcome.statements += interim_statements(ledger, state, state.progressive, charges)
         if rounded:
             outcome.rounded += 1
         # 4. What has ended?

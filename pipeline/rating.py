@@ -12,7 +12,7 @@ from msgspec import Struct
 
 from pipeline.bands import BandTimeline
 from pipeline.items import Item
-from pipeline.keeping import Fact, Groups, price_of_groups, with_facts
+from pipeline.keeping import NO_GROUPS, Fact, Groups, price_of_groups, with_facts
 from pipeline.pricing.bands import BandPrices
 from pipeline.pricing.difference import difference, merged
 from pipeline.splitting import share_by_time
@@ -35,7 +35,7 @@ class Rated(Struct, frozen=True, gc=False):
     quantity: int
     parts: tuple[Part, ...]
     amount: int
-    groups: dict[str, tuple[Fact, ...]] = {}
+    groups: Groups = NO_GROUPS
     base: int = 0
 
 

@@ -10,13 +10,22 @@ from schemas.band import Band, Conditions, chronological_findings, pro_rata_find
 from schemas.conversion import Conversion
 from schemas.fee import Tax
 from schemas.field import LeastMoney, Noun, Percent, Text, whole
-from schemas.fixed_point import QUANTITY_SCALE
+from schemas.fixed_point import PRICE_SCALE, QUANTITY_SCALE, RoundingMode
 from schemas.price import Percentage, Price
 from schemas.problem import Finding, refusal
 from schemas.session_price import Call, Charging
 
 _ACROSS = ("tiers_across_bands",)
 _BY_RECORD = (Percentage, Call, Charging)
+
+
+class RoundEach(Noun):
+    """How the amount of each thing that is priced by itself is rounded; the statement then adds up rounded amounts."""
+
+    decimals: Annotated[int, *whole(0, PRICE_SCALE)] = Field(examples=[2])
+    """Decimals of a rounded amount."""
+    mode: RoundingMode = RoundingMode.HALF_UP
+    """What happens to a half: half-up goes away from zero, half-even to the even neighbour; up and down as they say."""
 
 
 class Meter(Noun):
@@ -43,6 +52,9 @@ class Meter(Noun):
     day, or value of the attribute `resource`."""
     resource: Text | None = Field(default=None, examples=["instance"])
     """The attribute that names a resource."""
+    round_each: RoundEach | None = None
+    """Rounds what each record, session, hour, day or resource costs, where those are priced by themselves. Without it
+    nothing is rounded before the statement."""
     tiers_across_bands: Literal["separate", "pro-rata", "chronological"] = "separate"
     """Each band has tiers of its own (separate), or the tiers count all bands of a season together: each band has its
     share of each tier (pro-rata), or they are filled in the order of time (chronological)."""
@@ -88,11 +100,26 @@ class Meter(Noun):
         if (self.priced_per == "resource") != (self.resource is not None):
             what = "no attribute that names the resource" if self.resource is None else "resource without its pricing"
             yield Finding(what, "write both priced_per: resource and resource: ATTRIBUTE", ("resource",))
+        if self.round_each is not None and not self._prices_each:
+            what = "nothing is priced by itself that could be rounded"
+            yield Finding(what, "write priced_per, such as record, or round on the statement", ("round_each",))
         for price in self.prices:
             if isinstance(price, _BY_RECORD):
                 yield from self._by_record(price.model)
                 break
         yield from self._aggregation_findings()
+
+    @property
+    def _prices_each(self) -> bool:
+        """Whether records, sessions, windows or resources are priced by themselves, sharing nothing that is free."""
+        return all(
+            not price.included_s
+            if isinstance(price, Call)
+            else price.free_events is None and price.free_amount is None
+            if isinstance(price, Percentage)
+            else isinstance(price, Charging) or self.priced_per != "period"
+            for price in self.prices
+        )
 
     def _aggregation_findings(self) -> Iterator[Finding]:
         """What an aggregation, or tiers in the order of time, cannot be combined with."""

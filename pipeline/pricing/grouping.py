@@ -12,7 +12,9 @@ from pipeline.pricing.aggregates import Aggregate
 from pipeline.pricing.bands import BandPrices
 from pipeline.pricing.conversion import HOUR_US, ConvertedPrices
 from pipeline.pricing.difference import merged
+from pipeline.pricing.transactions import Transactions
 from schemas.charge import Part
+from schemas.fixed_point import RoundingMode, divide
 from schemas.instants import from_us, to_us
 
 Per = Literal["period", "record", "session", "hour", "day", "resource"]
@@ -120,6 +122,55 @@ class Sessions:
                     )
                 )
         return merged(parts)
+
+
+@dataclass(frozen=True, slots=True)
+class RoundedEach:
+    """Groups whose price is rounded to a multiple of `step`; the difference is a part of its own."""
+
+    kept: Grouped | Sessions | Transactions
+    step: int
+    mode: RoundingMode
+
+    @property
+    def attributes(self) -> tuple[str, ...]:
+        """The attributes that facts keep."""
+        return self.kept.attributes
+
+    @property
+    def is_whole(self) -> bool:
+        """Whether a record is never cut."""
+        return self.kept.is_whole
+
+    @property
+    def is_sum(self) -> bool:
+        """Whether only sums matter."""
+        return self.kept.is_sum
+
+    @property
+    def is_weighed(self) -> bool:
+        """Whether facts hold converted quantities."""
+        return self.kept.is_weighed
+
+    @property
+    def is_carried(self) -> bool:
+        """Nothing that is rounded by itself is carried over."""
+        return False
+
+    def borders(self, start: int, end: int) -> list[int]:
+        """The instants at which facts are cut."""
+        return self.kept.borders(start, end)
+
+    def group(self, fact: Fact) -> str:
+        """The group that a fact belongs to."""
+        return self.kept.group(fact)
+
+    def price(self, facts: Sequence[Fact]) -> list[Part]:
+        """The rounded price of one group."""
+        parts = self.kept.price(facts)
+        exact = sum(part.amount for part in parts)
+        change = divide(exact, self.step, self.mode) * self.step - exact
+        return [*parts, Part("", 0, 0, 0, change, "rounding")] if change else parts
 
 
 def session_of(fact: Fact) -> str:
