@@ -12,7 +12,7 @@ usage that comes later.
 """
 
 from collections.abc import Iterator
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from fractions import Fraction
 from typing import NamedTuple
 
@@ -28,7 +28,16 @@ from pipeline.recurring import fees_about, fees_to_charge, rounded, share_of
 from pipeline.settling import settle, settle_interim
 from schemas.charge import Charge, ChargeKind, Part
 from schemas.digest import identity, to_hex
-from schemas.fixed_point import AMOUNT_SCALE, PRICE_SCALE, QUANTITY_ONE, to_fixed, to_text
+from schemas.fixed_point import (
+    AMOUNT_ONE,
+    AMOUNT_SCALE,
+    PRICE_SCALE,
+    QUANTITY_ONE,
+    RoundingMode,
+    divide,
+    to_fixed,
+    to_text,
+)
 from schemas.statement import Statement, StatementKind
 
 TrueUpKey = tuple[str, str, str]
@@ -208,33 +217,53 @@ def _true_ups(state: AccountState, period: Period) -> dict[TrueUpKey, int]:
     for key, least in sorted(_minimums(state, period).items(), reverse=True):  # items before their tariff
         used = sum(t.amount for of, t in period.totals.items() if of[1:3] == key[:2] and key[2] in ("", of[0]))
         used += sum(amount for of, amount in due.items() if of[:2] == key[:2] and not key[2])
-        missing = rounded(least) - used
+        missing = least.missing(used)
         if missing > 0:
             due[key] = missing
     return dict(sorted(due.items()))
 
 
-def _minimums(state: AccountState, period: Period) -> dict[TrueUpKey, Fraction]:
-    """The least that usage of each item, and of each tariff, has to come to in a period: less fees where they count."""
-    least: dict[TrueUpKey, Fraction] = {}
-    fees: dict[TrueUpKey, Fraction] = {}
+@dataclass(slots=True)
+class _Least:
+    """A minimum: its amount by days, the fees that count towards it, and the unit to which each is rounded first."""
+
+    step: int
+    mode: RoundingMode
+    amount: Fraction = Fraction(0)
+    fees: Fraction = Fraction(0)
+
+    def missing(self, used: int) -> int:
+        """What usage of this amount falls short of it."""
+        if not self.step:
+            return rounded(self.amount - self.fees) - used
+        least, fees, spent = (
+            divide(rounded(amount), self.step, self.mode) * self.step
+            for amount in (self.amount, self.fees, Fraction(used))
+        )
+        return least - fees - spent
+
+
+def _minimums(state: AccountState, period: Period) -> dict[TrueUpKey, _Least]:
+    """The least that usage of each item, and of each tariff, has to come to in a period."""
+    least: dict[TrueUpKey, _Least] = {}
     whole = (period.start, period.end)
     for entry in state.plan.within(*whole):
-        tariff, version = entry.tariff.tariff, entry.tariff.version
-        for item, rules in entry.tariff.meters.items():
+        of, served = entry.tariff, (entry.start, entry.end)
+        for item, rules in of.meters.items():
             if rules.minimum is not None:
-                share = share_of("days", (entry.start, entry.end), whole, state.plan.zone)
-                key = (tariff, version, item)
-                least[key] = least.get(key, Fraction(0)) + to_fixed(rules.minimum, PRICE_SCALE) * QUANTITY_ONE * share
-        minimum = entry.tariff.minimum
+                found = least.setdefault((of.tariff, of.version, item), _Least(0, of.rounding.mode))
+                share = share_of("days", served, whole, state.plan.zone)
+                found.amount += to_fixed(rules.minimum, PRICE_SCALE) * QUANTITY_ONE * share
+        minimum = of.minimum
         if minimum is not None:
-            key = (tariff, version, "")
-            share = share_of(minimum.prorate, (entry.start, entry.end), whole, state.plan.zone)
-            amount = to_fixed(minimum.amount, PRICE_SCALE) * QUANTITY_ONE * share
-            least[key] = amount if minimum.prorate == "none" else least.get(key, Fraction(0)) + amount
+            step = AMOUNT_ONE // 10**of.decimals if minimum.base == "rounded" else 0
+            found = least.setdefault((of.tariff, of.version, ""), _Least(step, of.rounding.mode))
+            amount = to_fixed(minimum.amount, PRICE_SCALE) * QUANTITY_ONE
+            amount_due = amount * share_of(minimum.prorate, served, whole, state.plan.zone)
+            found.amount = amount_due if minimum.prorate == "none" else found.amount + amount_due
             if minimum.counts == "usage-and-fees":
-                fees[key] = fees_about(state, *whole).get((tariff, version), Fraction(0))
-    return {key: amount - fees.get(key, 0) for key, amount in least.items()}
+                found.fees = fees_about(state, *whole).get((of.tariff, of.version), Fraction(0))
+    return least
 
 
 def _statement(ledger: Ledger, state: AccountState, period: Period, *, complete: bool) -> Statement | None:

@@ -10,12 +10,14 @@ Values are MessagePack arrays; numbers that may pass 64 bits travel as text. Key
 from collections.abc import Sequence
 from typing import NamedTuple, Protocol
 
-from msgspec import Struct
+from msgspec import Struct, to_builtins
 from msgspec.msgpack import Decoder, Encoder
 
 from pipeline.keeping import Fact
 
 Key = bytes
+LARGEST_BITS = 63
+"""Of a whole number that MessagePack always has a form for."""
 LAYOUT = 2
 """Version of these forms. Whoever opens a store refuses one with another number."""
 
@@ -210,10 +212,35 @@ class AccountEntry(Struct, array_like=True, gc=False):
     drawn: list[tuple[str, str]] = []
 
 
-pack = Encoder().encode
-unpack_entry = Decoder(Entry).decode
+unpack_entry = Decoder(Entry, strict=False).decode
 unpack_account = Decoder(AccountEntry).decode
-unpack_period = Decoder(PeriodEntry).decode
+unpack_period = Decoder(PeriodEntry, strict=False).decode
+
+_encode = Encoder().encode
+
+
+def pack(value: object) -> bytes:
+    """The value as MessagePack. What MessagePack has no numbers for, such as the weights of byte-hours, is text.
+
+    >>> posting = Posting(0, 0, "t", "1", 0, 0, 0, 1, [(0, 2**80)], "m")
+    >>> unpack_entry(pack(Entry(b"", "a", "m", [posting]))).postings == [posting]
+    True
+    """
+    try:
+        return _encode(value)
+    except OverflowError:
+        return _encode(_large_as_text(to_builtins(value, builtin_types=(bytes,))))
+
+
+def _large_as_text(value: object) -> object:
+    match value:
+        case list() | tuple():
+            return [_large_as_text(each) for each in value]
+        case dict():
+            return {key: _large_as_text(each) for key, each in value.items()}
+        case int() if value.bit_length() > LARGEST_BITS:
+            return str(value)
+    return value
 
 
 def entry_key(identity: bytes) -> Key:

@@ -92,6 +92,9 @@ class Minimum(Noun):
     (thirty), or in full (none)."""
     counts: Literal["usage", "usage-and-fees"] = "usage"
     """What counts towards it: usage alone, or also the tariff's fees for that period, whenever they are charged."""
+    base: Literal["exact", "rounded"] = "exact"
+    """Exact amounts are compared and the difference is rounded (exact), or the minimum by days, the usage and the fees
+    are each rounded first, as Lago does (rounded)."""
     tax: tuple[Tax, ...] | None = None
     """Taxes on what is charged up to it, instead of the tariff's."""
 

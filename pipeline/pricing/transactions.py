@@ -56,13 +56,14 @@ def _parts(band: str, price: Percentage, amounts: Sequence[int]) -> list[Part]:
     parts: list[Part] = []
     summed = 0
     for number, amount in enumerate(amounts, 1):
+        counts_free = has_free and (price.free_events is None or number <= price.free_events)
         free = 0
-        if has_free and (price.free_events is None or number <= price.free_events):
+        if counts_free:
             free = amount if allowed is None else max(min(amount, allowed - summed), 0)
         summed += amount
         if free:
             parts.append(Part(band, 0, 0, free, 0))
-        if free == amount and (free or has_free):
+        if counts_free and (allowed is None or summed <= allowed):
             continue
         taxable = amount - free
         if taxable:

@@ -28,6 +28,13 @@ INPUTS: dict[tuple[str, str], str] = {
     ("bundle_reorder", "input.*.processed"): "says which call is processed when, as its place in the list does",
     ("ev_session_flat_once", "input.periods"): "a session pays its flat fee once, however many periods it is told in",
     ("threshold_billing", "input.*.day"): "a threshold is about how much is used, not when",
+    ("ev_session", "input.FLAT"): "a session pays its flat fee once",
+    ("ev_session", "input.RESERVATION_FEE"): "a reservation expires once",
+    ("OCPI-MAXDURATION", "input.*.kwh"): "the energy of the first half hour is free",
+    ("LAGO-AGG-LATEST", "input.*"): "only the latest value counts",
+    ("LAGO-PCT-RATE0", "input.amount"): "the percentage is 0",
+    ("LAGO-PCT-MINMAX", "input.amount"): "is the sum of the transactions, which are listed",
+    ("LAGO-PCT-MINMAX-FREE30", "input.amount"): "is the sum of the transactions, which are listed",
 }
 """Numbers of an input that need not matter in a case, by model or case and place."""
 PARAMS: dict[tuple[str, str], str] = {
@@ -38,6 +45,12 @@ PARAMS: dict[tuple[str, str], str] = {
     ("prorated_min_commit", "params.days_used"): "follows from the date; another number is not covered",
     ("prorated_min_commit", "params.days_in_period"): "follows from the date; another number is not covered",
     ("prorated_graduated_stream", "params.period_days"): "follows from the dates; another number is not covered",
+    ("byte_hours", "params.hours_in_month"): "says which month it is; another number is no month's, and not covered",
+    ("byte_hours+graduated", "params.hours_in_month"): "says which month it is; another number is not covered",
+    ("percentage", "params.amount"): "is the input's amount again",
+    ("ev_session_duration", "params.per_kwh.>60min"): "no session lasts as long",
+    ("ev_session_power", "params.per_kwh.16-32kW"): "no period has this power",
+    ("tou_window_commitment", "params.base_overage"): "no window goes beyond its base commitment",
 }
 """Numbers of params that need not matter in any case of a model, by model and place."""
 

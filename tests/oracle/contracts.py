@@ -19,49 +19,6 @@ _GROUPS = {"weekdays": frozenset(_WEEK[:5]), "weekends": frozenset(_WEEK[5:])}
 EVERY_DAY = frozenset({*_WEEK, "holidays"})
 
 
-class Tier(NamedTuple):
-    """A tier that ends at `up_to` (None: never), per day where its price says so."""
-
-    up_to: Decimal | None
-    unit_price: Decimal
-    flat_fee: Decimal
-
-
-@dataclass(frozen=True)
-class Price:
-    """A price document; per unit is a graduated price of one tier, a package's tier holds the price of a package."""
-
-    model: str
-    tiers: tuple[Tier, ...]
-    per_day: bool
-    free_units: Decimal
-    size: str
-
-
-@dataclass(frozen=True)
-class Band:
-    """When a price holds. `takes_rest`: where no other band of its season claims the moment."""
-
-    name: str
-    season: str | None
-    days: frozenset[str]
-    minutes: tuple[tuple[int, int], ...]
-    takes_rest: bool
-    price: Price
-
-
-@dataclass(frozen=True)
-class Meter:
-    """A meter's rules. One without bands has a single band named ""."""
-
-    unit: str
-    decimals: int
-    rounds: bool
-    takes_negative: bool
-    pro_rata: bool
-    bands: tuple[Band, ...]
-
-
 @dataclass(frozen=True)
 class Fee:
     """A recurring fee."""
@@ -212,59 +169,3 @@ def _taxes(documents: list[Document]) -> Taxes:
     return tuple((tax["name"], Decimal(tax["percent"])) for tax in documents)
 
 
-def _fee(document: Document) -> Fee:
-    return Fee(
-        name=document["name"],
-        amount=Decimal(document["amount"]),
-        per_day=document["per"] == "day",
-        in_advance=document.get("due") == "advance",
-        prorated=document.get("prorate", "days") == "days",
-    )
-
-
-def _meter(document: Document) -> Meter:
-    whole_time = [{"name": "", "price": document["price"]}] if "price" in document else []
-    return Meter(
-        unit=document["unit"],
-        decimals=int(document.get("decimals", "6")),
-        rounds=document.get("excess_decimals", "round") == "round",
-        takes_negative=document.get("negative") == "accept",
-        pro_rata=document.get("tiers_across_bands") == "pro-rata",
-        bands=tuple(map(_band, whole_time or document["bands"])),
-    )
-
-
-def _band(document: Document) -> Band:
-    days = document.get("days")
-    named = (_GROUPS.get(day, frozenset({day})) for day in days or ())
-    return Band(
-        name=document["name"],
-        season=document.get("season"),
-        days=frozenset().union(*named) if days else EVERY_DAY,
-        minutes=tuple(map(_minutes, document.get("hours", ["00:00-24:00"]))),
-        takes_rest=days is None and "hours" not in document,
-        price=_price(document["price"]),
-    )
-
-
-def _minutes(hours: str) -> tuple[int, int]:
-    first, last = ([int(number) for number in clock.split(":")] for clock in hours.split("-"))
-    return first[0] * 60 + first[1], last[0] * 60 + last[1]
-
-
-def _price(document: Document) -> Price:
-    model = document["model"]
-    tiers = document.get("tiers") or [{"unit_price": document.get("unit_price") or document["package_price"]}]
-    return Price(
-        model="graduated" if model == "per_unit" else model,
-        tiers=tuple(map(_tier, tiers)),
-        per_day=document.get("tiers_per") == "day",
-        free_units=Decimal(document.get("free_units", "0")),
-        size=document.get("size", "0"),
-    )
-
-
-def _tier(document: Document) -> Tier:
-    up_to = document.get("up_to")
-    unit_price, flat_fee = Decimal(document["unit_price"]), Decimal(document.get("flat_fee", "0"))
-    return Tier(None if up_to is None else Decimal(up_to), unit_price, flat_fee)

@@ -202,7 +202,7 @@ def commitment(question: Question) -> Documents:
         _check_days(params.text("days_used"), begin, _last_day(unit, begin), "params.days_used")
         last = _last_day(unit, begin)
         _check_days(params.text("days_in_period"), _first_day(unit, begin), last, "params.days_in_period")
-    minimum = {"amount": params.text("commitment"), "counts": "usage-and-fees"}
+    minimum = {"amount": params.text("commitment"), "counts": "usage-and-fees", "base": "rounded"}
     subscription = params.maybe("subscription_fee")
     fees = [] if subscription is None else [fee("Subscription", subscription)]
     plan = tariff(_free(), fees=fees, minimum=minimum)
