@@ -5,6 +5,7 @@ AgentError
 │   ├── DirectoryInUseError   another process has it
 │   └── StorageError          reading or writing it failed, a full disk included
 ├── SuccessionError           tariffs or accounts do not follow those that usage was rated under
+├── ReratingError             accounts whose usage cannot be rated again
 ├── SettingError              a name or value of the environment, or what it would have named is missing
 └── NoAnswerError             what was asked for is not there
 """
@@ -28,6 +29,10 @@ class StorageError(DirectoryError):
 
 class SuccessionError(AgentError):
     """Tariffs or accounts that do not follow those under which usage was already rated."""
+
+
+class ReratingError(AgentError):
+    """Accounts whose usage cannot be rated again, each with its reason."""
 
 
 class SettingError(AgentError):

@@ -49,7 +49,7 @@ def rate_files(paths: Iterable[Path], plans: Plans, received: int, mapping: Colu
     batches = [batch for path in paths for batch in read_usage(path, mapping=mapping)]
     places = sorted(
         ((batch, index) for batch in batches for index in range(len(batch.records))),
-        key=lambda place: _event_order(place[0].records[place[1]]),
+        key=lambda place: event_order(place[0].records[place[1]]),
     )
     pipeline = Pipeline(Ledger(plans, MemoryStore()), closes=False)
     outcome = pipeline.process([batch.records[index] for batch, index in places], received)
@@ -60,7 +60,7 @@ def rate_files(paths: Iterable[Path], plans: Plans, received: int, mapping: Colu
     return _rated(batches, places, outcome)
 
 
-def _event_order(usage: UsageRecord) -> tuple[object, ...]:
+def event_order(usage: UsageRecord) -> tuple[object, ...]:
     """By time; what else is in the key only makes the order of simultaneous records certain."""
     return (
         usage.start,

@@ -2,10 +2,17 @@
 
 They are kept in the directory, so that a running bill and an explanation need no files, and so that what was charged
 stays true: a tariff version never changes, and what was in force for an account while its usage was rated stays in
-force there. What is new is adopted with the journal entry that tells ClickHouse of it.
+force there, to the end of the last billing period that holds any, until the account is rated again (rerating.py). What
+is new is adopted with the journal entry that tells ClickHouse of it.
+
+    rt <name> 00 <version>       a tariff version
+    rs <name> 00 <version>       when it was adopted, a number: of two for the same date the later one holds
+    ra [tenant, account]         an account
+    rp [tenant, account]         what stays in force for it although the documents say something else; nothing, or empty
 """
 
 from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
 
 from msgspec import Struct
 from msgspec.msgpack import Decoder, Encoder
@@ -15,14 +22,14 @@ from agents.errors import SuccessionError
 from agents.journal import encode_tables
 from pipeline.entries import Key, account_key, pack
 from pipeline.ledger import LONG_AGO, AccountState, Ledger
-from pipeline.terms import AccountPlan, Plans
+from pipeline.terms import AccountPlan, Plans, RatedPast
 from schemas.account import Account
 from schemas.catalogue import Catalogue
 from schemas.instants import to_iso
 from schemas.tariff import Tariff, canonical
 from sinks.document_columns import accounts_table, tariffs_table
 
-_TARIFFS, _ACCOUNTS = b"rt", b"ra"
+_TARIFFS, _ADOPTED, _ACCOUNTS, _PASTS = b"rt", b"rs", b"ra", b"rp"
 _SHOWN = 20
 """Problems that one error tells; the rest is counted."""
 
@@ -36,6 +43,21 @@ class Declared(Struct, frozen=True, array_like=True):
 
 _encode = Encoder().encode
 _decode = Decoder(Declared).decode
+_decode_past = Decoder(RatedPast).decode
+_decode_name = Decoder(tuple[str, str]).decode
+
+Pasts = dict[tuple[str, str], RatedPast]
+
+
+@dataclass(frozen=True, slots=True)
+class Succession:
+    """What a directory would hold with some documents: `plans` to go on with, and `asked`, the documents' own."""
+
+    plans: Plans
+    asked: Plans
+    tariffs: dict[Key, bytes] = field(default_factory=dict)
+    accounts: dict[Key, Declared] = field(default_factory=dict)
+    pasts: Pasts = field(default_factory=dict)
 
 
 class Reference:
@@ -44,19 +66,41 @@ class Reference:
     def __init__(self, directory: Directory) -> None:
         self._directory = directory
         self._tariffs = dict(directory.scan(_TARIFFS))
+        self._adopted = dict(directory.scan(_ADOPTED))
         self._accounts = {key: _decode(value) for key, value in directory.scan(_ACCOUNTS)}
+        self._pasts: Pasts = {
+            _decode_name(key[len(_PASTS) :]): _decode_past(value) for key, value in directory.scan(_PASTS) if value
+        }
         self._plans: Plans | None = None
 
     def plans(self) -> Plans:
         """The stored tariffs and accounts, ready to rate with; read once, as every question asks for them."""
         if self._plans is None:
-            self._plans = self._read_plans()
+            self._plans = Plans(self._catalogue({}, {}), self._pasts)
         return self._plans
 
-    def _read_plans(self) -> Plans:
-        tariffs = [Tariff.model_validate_json(document) for document in self._tariffs.values()]
-        accounts = [Account.model_validate_json(stored.document) for stored in self._accounts.values()]
-        return Plans(Catalogue.of(tariffs, accounts))
+    def behind(self) -> Pasts:
+        """The accounts for which something stays in force that the documents no longer say."""
+        return self._pasts
+
+    def release(self, tenant: str, account: str) -> dict[Key, bytes]:
+        """The change with which an account's documents hold for its past, too; `released` says that it is stored."""
+        return {_past_key(tenant, account): b""} if (tenant, account) in self._pasts else {}
+
+    def released(self, tenant: str, account: str) -> None:
+        """The account's documents hold for all of its time now."""
+        if self._pasts.pop((tenant, account), None) is not None:
+            self._plans = None
+
+    def _catalogue(self, tariffs: dict[Key, bytes], accounts: dict[Key, Declared]) -> Catalogue:
+        """What is stored, and what comes to it."""
+        stored = sorted(self._tariffs, key=lambda key: (self._adopted.get(_adopted_key(key), b""), key))
+        documents = [*(self._tariffs[key] for key in stored), *tariffs.values()]
+        declared = (self._accounts | accounts).values()
+        return Catalogue.of(
+            [Tariff.model_validate_json(document) for document in documents],
+            [Account.model_validate_json(one.document) for one in declared],
+        )
 
     def declared(self, tenant: str, account: str) -> int:
         """When the account was first heard of."""
@@ -67,21 +111,34 @@ class Reference:
 
         Raises SuccessionError where something given contradicts what usage was rated under; then nothing is taken in.
         """
+        found = self.succession(given, now)
+        if found.tariffs or found.accounts:
+            self._store(found)
+            self._plans = found.plans
+        return self.plans()
+
+    def succession(self, given: Catalogue, now: int) -> Succession:
+        """What adopting documents would come to. Raises SuccessionError as `adopt` does."""
         tariffs = {_tariff_key(t): canonical(t) for versions in given.tariffs.values() for t in versions}
         accounts = {_document_key(*key): account for key, account in given.accounts.items()}
         problems = [self._changed_version(key) for key, text in tariffs.items() if self._tariffs.get(key, text) != text]
         _stop_at(problems)
         new_tariffs = {key: text for key, text in tariffs.items() if key not in self._tariffs}
         new_accounts = {key: stored for key, a in accounts.items() if (stored := self._newer(key, a, now)) is not None}
+        catalogue = self._catalogue(new_tariffs, new_accounts)
         if not (new_tariffs or new_accounts):
-            return self.plans()
-        before = self.plans()
-        self._tariffs.update(new_tariffs)
-        self._accounts.update(new_accounts)
-        after = self._plans = self._read_plans()
-        _stop_at(self._contradictions(before, after))
-        self._store(new_tariffs, new_accounts)
-        return after
+            return Succession(self.plans(), Plans(catalogue))
+        before, after = self.plans(), Plans(catalogue, self._pasts)
+        problems, pasts = [], {}
+        for state, old, new in self._rated(before, after):
+            found = _contradiction(state, old, new)
+            if isinstance(found, str):
+                problems.append(found)
+            elif found is not None:
+                pasts[state.tenant, state.account] = found
+        _stop_at(problems)
+        plans = Plans(catalogue, self._pasts | pasts) if pasts else after
+        return Succession(plans, Plans(catalogue), new_tariffs, new_accounts, pasts)
 
     def _newer(self, key: Key, account: Account, now: int) -> Declared | None:
         """The account as it is to be stored; None where it is stored like that."""
@@ -98,8 +155,8 @@ class Reference:
             "version never changes: put it back, and publish the change as a new version with a later effective_from"
         )
 
-    def _contradictions(self, before: Plans, after: Plans) -> Iterator[str]:
-        """What the accounts that have been rated would have been rated under instead."""
+    def _rated(self, before: Plans, after: Plans) -> Iterator[tuple[AccountState, AccountPlan, AccountPlan]]:
+        """The accounts that hold something and whose plan would change: their state, and both plans."""
         ledger = Ledger(before, self._directory)
         for tenant, account in before.accounts():
             old, new = before.account(tenant, account), after.account(tenant, account)
@@ -107,35 +164,62 @@ class Reference:
                 continue
             state = ledger.account(tenant, account)
             if state is not None and self._directory.get(account_key(tenant, account)) is not None:
-                yield from _contradiction(state, old, new)
+                yield state, old, new
 
-    def _store(self, tariffs: dict[Key, bytes], accounts: dict[Key, Declared]) -> None:
+    def _store(self, found: Succession) -> None:
         seq = self._directory.seq + 1
         tables = {}
-        if tariffs:
-            named = [(*key[len(_TARIFFS) :].decode().split("\0"), text.decode()) for key, text in tariffs.items()]
+        if found.tariffs:
+            named = [(*key[len(_TARIFFS) :].decode().split("\0"), text.decode()) for key, text in found.tariffs.items()]
             tables["tariffs"] = tariffs_table([(name, version, text) for name, version, text in named], seq)
-        if accounts:
+        if found.accounts:
             documents = [
-                (Account.model_validate_json(stored.document), stored.document) for stored in accounts.values()
+                (Account.model_validate_json(stored.document), stored.document) for stored in found.accounts.values()
             ]
             tables["accounts"] = accounts_table([(a.tenant, a.account, text) for a, text in documents], seq)
-        changes = {**tariffs, **{key: _encode(stored) for key, stored in accounts.items()}}
-        self._directory.commit(changes, encode_tables(tables))
+        adopted = {_adopted_key(key): seq.to_bytes(8, "big") for key in found.tariffs}
+        accounts = {key: _encode(stored) for key, stored in found.accounts.items()}
+        pasts = {_past_key(*name): _encode(past) for name, past in found.pasts.items()}
+        self._directory.commit({**found.tariffs, **adopted, **accounts, **pasts}, encode_tables(tables))
+        self._tariffs.update(found.tariffs)
+        self._adopted.update(adopted)
+        self._accounts.update(found.accounts)
+        self._pasts.update(found.pasts)
 
 
-def _contradiction(state: AccountState, old: AccountPlan, new: AccountPlan) -> Iterator[str]:
+def _contradiction(state: AccountState, old: AccountPlan, new: AccountPlan) -> str | RatedPast | None:
+    """What of the old plan has to stay in force, as usage was rated under it; or why the new one cannot follow it."""
     reached = max([state.open_from, *state.watermarks.values()])
     if _basics(old) != _basics(new):
-        yield (
+        return (
             f"account {state.account}: zone, currency and billing periods were {_basics(old)} when its usage was rated "
             "and cannot change. Put them back, or end this account with `until` and begin a new one"
         )
-    elif _in_force(old, reached) != _in_force(new, reached):
-        yield (
-            f"account {state.account}: usage up to {to_iso(reached)} has been rated, and the tariffs or versions in "
-            "force before that would change. Let entries and versions take effect later than that"
+    if _in_force(old, reached) == _in_force(new, reached):
+        return None
+    unpriced = _unpriced(state, old, new, reached)
+    if unpriced is not None:
+        meter, since = unpriced
+        return (
+            f"account {state.account}: usage up to {to_iso(reached)} has been rated, and meter {meter!r} would have no "
+            f"tariff from {to_iso(since)} on. Let its tariffs end later than that"
         )
+    ends = [old.calendar.period(reached - 1)[1]] if reached > state.open_from else []
+    until = max([state.open_from, *ends, *(period.end for period in state.held())])
+    return RatedPast(until, _in_force(old, until))
+
+
+def _unpriced(state: AccountState, old: AccountPlan, new: AccountPlan, reached: int) -> tuple[str, int] | None:
+    """A meter that has sent usage, and since when it would have no tariff where it had one."""
+    for entry in old.within(LONG_AGO, reached):
+        for meter in sorted(entry.tariff.items.keys() & state.watermarks.keys()):
+            since = entry.start
+            while since < min(entry.end, state.watermarks[meter]):
+                found = new.at(meter, since)
+                if found is None:
+                    return meter, since
+                since = found.end
+    return None
 
 
 def _basics(plan: AccountPlan) -> str:
@@ -149,6 +233,14 @@ def _in_force(plan: AccountPlan, until: int) -> list[tuple[str, str, int, int]]:
 
 def _tariff_key(tariff: Tariff) -> Key:
     return _TARIFFS + f"{tariff.tariff}\0{tariff.version}".encode()
+
+
+def _adopted_key(tariff: Key) -> Key:
+    return _ADOPTED + tariff[len(_TARIFFS) :]
+
+
+def _past_key(tenant: str, account: str) -> Key:
+    return _PASTS + pack((tenant, account))
 
 
 def _document_key(tenant: str, account: str) -> Key:

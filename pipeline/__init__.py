@@ -20,6 +20,7 @@ Read in this order and you have read the product:
     settling     what was paid before: credits and interim statements
     closing      an ended period becomes a statement
     progressive  interim statements of a period that goes on
+    rerating     usage is rated again under other terms
     entries      the stored form of all this
     ledger       accounts in memory, and what has changed
     processing   the whole of it, record after record

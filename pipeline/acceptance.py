@@ -17,7 +17,7 @@ from pipeline.keeping import Fact
 from pipeline.ledger import LONG_AGO, AccountState, Ledger, Seat
 from pipeline.placing import NO_FACTS, Piece, carried
 from pipeline.posting import Period, Totals
-from pipeline.rating import Rated, Shares, Used, rate, rate_item
+from pipeline.rating import Rated, Shares, Used, is_storable, rate, rate_item
 from schemas.charge import Charge, ChargeKind, Part
 from schemas.digest import identity
 from schemas.fixed_point import LIMIT
@@ -53,16 +53,33 @@ def charge_id(key: bytes, number: int) -> str:
 
 
 class Acceptance:
-    """One record on its way into the ledger: `correct` and `put_in` plan its steps, `post` carries them out."""
+    """One record on its way into the ledger: `correct` and `put_in` plan its steps, `post` carries them out.
 
-    __slots__ = ("_corrected", "_facts", "_has_derived", "_key", "_ledger", "_state", "_steps", "_usage", "is_late")
+    `first` is the number of its first charge; where it is not 0, the record was accepted before and cannot be too late.
+    """
 
-    def __init__(self, ledger: Ledger, state: AccountState, usage: UsageRecord, key: bytes, facts: bytes) -> None:
+    __slots__ = (
+        "_corrected",
+        "_facts",
+        "_first",
+        "_has_derived",
+        "_key",
+        "_ledger",
+        "_state",
+        "_steps",
+        "_usage",
+        "is_late",
+    )
+
+    def __init__(
+        self, ledger: Ledger, state: AccountState, usage: UsageRecord, key: bytes, facts: bytes, first: int = 0
+    ) -> None:
         self._ledger = ledger
         self._state = state
         self._usage = usage
         self._key = key
         self._facts = facts
+        self._first = first
         self._steps: list[Step] = []
         self._corrected: tuple[bytes, Entry] | None = None
         self._has_derived = False
@@ -80,7 +97,16 @@ class Acceptance:
             self._corrected = (target, Entry(self._facts, usage.account, usage.meter, [], usage.id))
             return None
         self._corrected = (target, Entry(entry.usage_hash, entry.account, entry.meter, entry.postings, usage.id))
-        for posting in entry.postings:
+        return self._take_out(entry.postings, target)
+
+    def take_out(self, postings: Sequence[Posting]) -> Refusal | None:
+        """Plan to take out what the record itself has posted, or say why that cannot be."""
+        refusal = self._take_out(postings, self._key)
+        return self._derive() if refusal is None and self._has_derived else refusal
+
+    def _take_out(self, postings: Sequence[Posting], target: bytes) -> Refusal | None:
+        """Plan to take out what the record of this identity has posted."""
+        for posting in postings:
             seat = seat_of(self._state, posting)
             own = (seat, posting.usage_start, posting.usage_end, posting.shares, posting.facts)
             for number, piece in enumerate((own, *carried(self._state, own))):
@@ -112,29 +138,15 @@ class Acceptance:
         for number, step in enumerate(self._steps):
             statement, start, end = step.statement, step.start, step.end
             charges.append(self._post_step(step))
-            statement.cover(start, end)
-            if statement not in counted:
+            if step.is_own:
+                statement.cover(start, end)
+            if step.is_own and statement not in counted:
                 counted.append(statement)
                 statement.count(facts)
                 if awaited_by is not None and not self._counts(awaited_by, statement):
                     statement.count(awaited_by.usage_hash)
             if step.sign > 0 and step.is_own:
-                terms = step.seat.terms
-                postings.append(
-                    Posting(
-                        number,
-                        terms.period_start,
-                        terms.tariff,
-                        terms.version,
-                        terms.start,
-                        statement.start,
-                        start,
-                        end,
-                        step.shares,
-                        terms.meter,
-                        step.facts,
-                    )
-                )
+                postings.append(_posting(number, step))
                 if state.advance_to(usage.meter, end, step.seat.period, received):
                     ledger.move(state)
         corrected_by = awaited_by.corrected_by if awaited_by is not None else ""
@@ -143,6 +155,12 @@ class Acceptance:
             target, entry = self._corrected
             ledger.entries[target] = entry
         return charges
+
+    def post_again(self) -> tuple[list[Charge], list[Posting]]:
+        """Carry out the steps of a record that is counted already; the charges, and what the record has posted."""
+        charges = [self._post_step(step) for step in self._steps]
+        steps = enumerate(self._steps, self._first)
+        return charges, [_posting(number, step) for number, step in steps if step.sign > 0 and step.is_own]
 
     def _counts(self, awaited_by: Entry, statement: Period) -> bool:
         """Whether the correction that waited for this record was counted on the statement for usage of its own."""
@@ -170,12 +188,14 @@ class Acceptance:
             rated = rate(terms.prices, quantities, shares, sign)
         else:
             rated = rate_item(terms.item, self._used(totals, quantities), shares, facts, sign)
+            if not is_storable(rated):
+                return amount_out_of_range(self._usage)
             if terms.surcharged:
                 self._has_derived = True
         change = rated.amount
         if not (-LIMIT < amount + change < LIMIT and -LIMIT < statement.running + change < LIMIT):
             return amount_out_of_range(self._usage)
-        number = charge_id(self._key, len(steps))
+        number = charge_id(self._key, self._first + len(steps))
         steps.append(Step(number, seat, start, end, shares, facts, sign, corrects, statement, rated, is_own))
         return None
 
@@ -183,19 +203,20 @@ class Acceptance:
         """The statement that carries what comes after its period has closed, or why it comes too late."""
         state, terms, period = self._state, seat.terms, seat.period
         self.is_late = True
-        if terms.period_end + terms.lateness < state.watermarks.get(self._usage.meter, LONG_AGO):
+        if not self._first and terms.period_end + terms.lateness < state.watermarks.get(self._usage.meter, LONG_AGO):
             name = state.plan.calendar.name(terms.period_start)
             return too_late(self._usage, name, terms.lateness // SECOND_US)
         return period if period.revision else state.period(state.open_from)
 
     def _used(self, totals: Totals, quantities: list[int]) -> Used:
         """The state of the totals after the steps before."""
-        groups, base, is_new = dict(totals.groups), totals.base, not totals.added
-        for step in self._steps:
-            if step.seat.totals is totals:
-                groups.update(step.rated.groups)
-                base, is_new = step.rated.base, False
-        return Used(quantities, groups, base, is_new)
+        before = [step.rated for step in self._steps if step.seat.totals is totals]
+        if not before:
+            return Used(quantities, totals.groups, totals.base, not totals.added)
+        groups = dict(totals.groups)
+        for rated in before:
+            groups.update(rated.groups)
+        return Used(quantities, groups, before[-1].base, is_new=False)
 
     def _derive(self) -> Refusal | None:
         """Plan what the steps change in the items that are derived from those of the same terms."""
@@ -213,11 +234,11 @@ class Acceptance:
                 change = amounts[terms.meter] - totals.amount
                 if not change:
                     continue
-                name = parts[0] if parts else Part("", 1, 0, 0, 0)
+                name = parts[0] if parts else Part("", 0, 0, 0, 0)
                 rated = Rated(totals.quantities, 0, 0, (replace(name, amount=change),), change)
                 if not (-LIMIT < amounts[terms.meter] < LIMIT and -LIMIT < step.statement.running + change < LIMIT):
                     return amount_out_of_range(self._usage)
-                number = charge_id(self._key, len(self._steps))
+                number = charge_id(self._key, self._first + len(self._steps))
                 seat = Seat(terms, period, totals)
                 self._steps.append(
                     Step(number, seat, step.start, step.end, [], (), 1, "", step.statement, rated, is_own=False)
@@ -283,3 +304,20 @@ class Acceptance:
         if not statement.touched:
             self._ledger.touch(self._state, statement)
         return charge
+
+
+def _posting(number: int, step: Step) -> Posting:
+    terms = step.seat.terms
+    return Posting(
+        number,
+        terms.period_start,
+        terms.tariff,
+        terms.version,
+        terms.start,
+        step.statement.start,
+        step.start,
+        step.end,
+        step.shares,
+        terms.meter,
+        step.facts,
+    )

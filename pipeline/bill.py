@@ -14,12 +14,15 @@ from msgspec.structs import replace
 
 from pipeline.entries import CouponEntry, FeeEntry
 from pipeline.posting import Period, Totals
+from pipeline.pricing.charging import TIMED
+from pipeline.pricing.transactions import PER_EVENT
 from pipeline.rating import price_of
 from pipeline.taxing import HUNDRED, PERCENT_SCALE, Section, Taxed
 from pipeline.terms import AccountPlan, Plans
 from schemas.charge import Part
 from schemas.fixed_point import AMOUNT_SCALE, RoundingMode, divide, to_fixed, to_text
-from schemas.price import Package
+from schemas.price import Package, Percentage
+from schemas.session_price import Charging
 from schemas.statement import LineKind, StatementLine, TaxLine
 
 
@@ -105,7 +108,7 @@ def usage_lines(plan: AccountPlan, period: Period, totals: Totals) -> list[Taxed
                 tier=tier,
                 unit_price=unit_price,
                 quantity=quantity,
-                unit="" if flat else _unit(totals, band, tier),
+                unit="" if flat else _unit(totals, band, tier, name),
                 exact=exact,
                 amount=0,
             ),
@@ -197,10 +200,15 @@ def _name(tier: int, *, flat: bool) -> str:
     return "flat fee" if flat else "included" if tier == 0 else ""
 
 
-def _unit(totals: Totals, band: str, tier: int) -> str:
-    """The unit of a line's quantity: the item's, or a package of so many of it."""
+def _unit(totals: Totals, band: str, tier: int, name: str) -> str:
+    """The unit of a line's quantity: the item's, a package of so many of it, or what its part by itself counts."""
     rules, unit = totals.terms.rules, totals.terms.unit
-    price = rules.price or next((b.price for b in rules.bands or () if b.name == band), None)
-    if isinstance(price, Package) and tier:
-        return f"{price.size.normalize():f} {unit}"
+    price = rules.price or next((b.price for b in rules.bands or () if b.name == band), rules.prices[0])
+    match price:
+        case Package() if tier:
+            return f"{price.size.normalize():f} {unit}"
+        case Charging() if name in TIMED:
+            return "hour"
+        case Percentage() if name == PER_EVENT:
+            return "transaction"
     return unit

@@ -12,7 +12,7 @@ usage that comes later.
 """
 
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from fractions import Fraction
 from typing import NamedTuple
 
@@ -23,9 +23,10 @@ from pipeline.coupons import coupons_to_give
 from pipeline.ledger import AccountState, Ledger
 from pipeline.posting import Period
 from pipeline.pricing.models import standing_part
-from pipeline.rating import price_of
+from pipeline.rating import base_of
 from pipeline.recurring import fees_about, fees_to_charge, rounded, share_of
 from pipeline.settling import settle, settle_interim
+from pipeline.terms import Assignment, Terms
 from schemas.charge import Charge, ChargeKind, Part
 from schemas.digest import identity, to_hex
 from schemas.fixed_point import (
@@ -85,7 +86,7 @@ def close_next(ledger: Ledger, state: AccountState) -> Closed:
 def _revise(ledger: Ledger, state: AccountState, period: Period) -> Closed:
     """Draw the statement of a closed period up again, with the late usage that has joined it."""
     period.revision += 1
-    charges = list(_true_up_changes(_Issue(state, period), ChargeKind.TRUE_UP, period, since=period.revision))
+    charges = list(_true_up_changes(Issue(state, period), ChargeKind.TRUE_UP, period, since=period.revision))
     statement = draw_up(ledger, state, period, complete=state.is_complete(period), revision=period.revision)
     period.stated = stated_of(ledger.plans, state, period)
     ledger.touch(state, period)
@@ -94,26 +95,17 @@ def _revise(ledger: Ledger, state: AccountState, period: Period) -> Closed:
 
 def _closing_charges(ledger: Ledger, state: AccountState, period: Period) -> Iterator[Charge]:
     """Post, and yield, the charges of the closing."""
-    issue = _Issue(state, period)
+    issue = Issue(state, period)
     # 1. What is due without usage, and totals whose terms have changed.
-    yield from _unused(ledger, state, period, issue)
-    for totals in period.totals.values():
-        if totals.terms.end != totals.priced_until:
-            parts = priced(period, totals)
-            change = sum(part.amount for part in parts) - totals.amount
-            totals.amount += change
-            totals.priced_until = totals.terms.end
-            if change:
-                terms = totals.terms
-                tariff = (terms.tariff, terms.version)
-                yield issue(ChargeKind.ADJUSTMENT, period, tariff, terms.meter, change, since=terms.start)
+    yield from unused(ledger, state, period, issue)
+    yield from _repriced(ledger, state, period, issue)
     # 2. Recurring fees.
     period.fees = fees_to_charge(state, period)
     for fee in period.fees:
         about = Period(fee.period_start, fee.period_end)
         yield issue(ChargeKind.RECURRING, about, (fee.tariff, fee.version), fee.name, int(fee.exact))
     # 3. True-ups to the minimum.
-    for key, exact in _true_ups(state, period).items():
+    for key, exact in true_ups_due(state, period).items():
         period.true_ups[key] = exact
         yield issue(ChargeKind.TRUE_UP, period, key[:2], " ".join(filter(None, ("Minimum", key[2]))), exact)
     # 4. True-ups of earlier periods. Late usage of a period may have come without changing what it costs, hence all.
@@ -129,9 +121,9 @@ def _closing_charges(ledger: Ledger, state: AccountState, period: Period) -> Ite
         yield issue(ChargeKind.CREDIT, period, tariff, name, -amount)
 
 
-def _true_up_changes(issue: "_Issue", kind: ChargeKind, earlier: Period, *, since: int = 0) -> Iterator[Charge]:
+def _true_up_changes(issue: "Issue", kind: ChargeKind, earlier: Period, *, since: int = 0) -> Iterator[Charge]:
     """Post, and yield, what late usage changes in the true-ups of an earlier period."""
-    due = _true_ups(issue.state, earlier)
+    due = true_ups_due(issue.state, earlier)
     for key in sorted({*due, *earlier.true_ups}):
         change = due.get(key, 0) - earlier.true_ups.get(key, 0)
         if change:
@@ -142,7 +134,7 @@ def _true_up_changes(issue: "_Issue", kind: ChargeKind, earlier: Period, *, sinc
             yield issue(kind, earlier, key[:2], name, change, since=since)
 
 
-class _Issue:
+class Issue:
     """Makes and posts the charges of one closing, whose ids follow from what they are for."""
 
     def __init__(self, state: AccountState, period: Period) -> None:
@@ -183,31 +175,54 @@ class _Issue:
         return charge
 
 
-def _unused(ledger: Ledger, state: AccountState, period: Period, issue: "_Issue") -> Iterator[Charge]:
+def _repriced(ledger: Ledger, state: AccountState, period: Period, issue: "Issue") -> Iterator[Charge]:
+    """Post, and yield, what has changed in the price of usage, and then in what is derived from it."""
+    moved = [t for t in period.totals.values() if t.terms.end != t.priced_until and t.terms.derived is None]
+    derived = [
+        period.totals_of(terms)
+        for entry in state.plan.within(period.start, period.end)
+        for name in entry.tariff.derived
+        if (terms := _terms_of(ledger, state, period, entry, name)) is not None
+    ]
+    for totals in (*moved, *derived):
+        terms = totals.terms
+        change = sum(part.amount for part in priced(period, totals)) - totals.amount
+        totals.amount += change
+        totals.base = sum(part.amount for part in base_of(terms.item, totals.quantities, totals.groups))
+        totals.priced_until = terms.end
+        if change:
+            if not totals.added:
+                period.add(totals)
+            tariff = (terms.tariff, terms.version)
+            yield issue(ChargeKind.ADJUSTMENT, period, tariff, terms.meter, change, since=terms.start)
+
+
+def _terms_of(ledger: Ledger, state: AccountState, period: Period, entry: Assignment, item: str) -> Terms | None:
+    """The terms of an item of an assignment within a period."""
+    of = (entry.tariff.tariff, entry.tariff.version)
+    return ledger.plans.terms_under(state.plan, item, *of, (period.start, period.end), entry.start)
+
+
+def unused(ledger: Ledger, state: AccountState, period: Period, issue: "Issue") -> Iterator[Charge]:
     """Post, and yield, what items cost that had no usage: flat fees that are always due, and levels carried over."""
     for entry in state.plan.within(period.start, period.end):
         for name, rules in entry.tariff.meters.items():
             if not (rules.aggregation.is_carried or any(standing_part("", price) for price in rules.prices)):
                 continue
-            tariff = (entry.tariff.tariff, entry.tariff.version)
-            terms = ledger.plans.terms_under(state.plan, name, *tariff, (period.start, period.end), entry.start)
-            if terms is None:
+            terms = _terms_of(ledger, state, period, entry, name)
+            if terms is None or (totals := state.open_totals(terms, period)).added:
                 continue
-            totals = state.open_totals(terms, period)
-            exact = 0 if totals.added else sum(part.amount for part in priced(period, totals))
-            if exact:
-                limits = terms.item.limits
-                totals.amount, totals.base = exact, exact
-                if limits is not None:
-                    totals.base = sum(
-                        part.amount
-                        for part in price_of(replace(terms.item, limits=None), totals.quantities, totals.groups)
-                    )
+            exact = sum(part.amount for part in priced(period, totals))
+            if exact or totals.groups:  # a level that costs nothing is carried on, too
+                totals.amount = exact
+                totals.base = sum(part.amount for part in base_of(terms.item, totals.quantities, totals.groups))
                 period.add(totals)
+            if exact:
+                tariff = (terms.tariff, terms.version)
                 yield issue(ChargeKind.RECURRING, period, tariff, name, exact, since=terms.start)
 
 
-def _true_ups(state: AccountState, period: Period) -> dict[TrueUpKey, int]:
+def true_ups_due(state: AccountState, period: Period) -> dict[TrueUpKey, int]:
     """What usage, and fees where they count, fall short of the minimum of an item or of a tariff while it was in force.
 
     By tariff, version and item, "" for all of the tariff. What an item is charged up to its own minimum counts for that

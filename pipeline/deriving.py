@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from schemas.charge import Part
-from schemas.fixed_point import AMOUNT_ONE, PRICE_SCALE, QUANTITY_ONE, RoundingMode, divide, to_fixed
+from schemas.fixed_point import AMOUNT_ONE, PRICE_SCALE, QUANTITY_ONE, RoundingMode, divide, to_fixed, to_text
 from schemas.tariff import MAXIMUM, Tariff
 
 
@@ -35,7 +35,7 @@ class Percentage:
             amount = amounts.get(name, 0)
             base += divide(amount, self.step, self.mode) * self.step if self.step else amount
         amount = divide(base * self.rate, 10**PRICE_SCALE, RoundingMode.HALF_EVEN)
-        return [Part("", 1, self.rate, 0, amount, "surcharge")] if amount else []
+        return [Part("", 0, self.rate, 0, amount, f"{to_text(self.rate, PRICE_SCALE - 2)} %")] if amount else []
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,7 +47,7 @@ class Ceiling:
     def price(self, amounts: Mapping[str, int]) -> list[Part]:
         """What is taken off."""
         excess = sum(amount for name, amount in amounts.items() if name != MAXIMUM) - self.maximum
-        return [Part("", 1, 0, 0, -excess, MAXIMUM)] if excess > 0 else []
+        return [Part("", 0, 0, 0, -excess, MAXIMUM)] if excess > 0 else []
 
 
 def derived_items(tariff: Tariff, days: int, whole: int) -> Iterator[tuple[str, Derived]]:

@@ -67,6 +67,11 @@ class Item:
     required: tuple[str, ...] = ()
 
     @property
+    def is_raw(self) -> bool:
+        """Whether measured quantities are kept, and converted when they are priced."""
+        return self.kept is not None and not (self.kept.is_sum or self.kept.is_weighed)
+
+    @property
     def is_plain(self) -> bool:
         """Whether a record is added to its band's quantity as it is, and nothing else is done."""
         return (
@@ -200,7 +205,7 @@ def _grouped(rules: Meter, measure: Measure, days: Callable[[str | None], int], 
     sums = aggregation.function == "sum"
     attributes = (rules.resource, aggregation.attribute)
     return Grouped(
-        aggregate=compile_aggregate(aggregation),
+        aggregate=compile_aggregate(aggregation, measure.numerator if sums else 1),
         numerator=1 if sums else measure.numerator,
         prices=_prices(rules, measure, days),
         per=rules.priced_per,

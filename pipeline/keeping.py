@@ -95,14 +95,17 @@ def event_order(fact: Fact) -> tuple[int, int, bytes, int]:
 
 
 def _add(found: list[Fact], fact: Fact, sign: int) -> None:
-    """Add the quantity to the fact that holds the sum of its band."""
+    """Add the quantity to the fact that holds the sum of its band; there is none where the sum is nothing."""
     for index, other in enumerate(found):
         if not other.key and other.band == fact.band:
-            found[index] = replace(other, quantity=other.quantity + sign * fact.quantity)
+            quantity = other.quantity + sign * fact.quantity
+            found[index : index + 1] = [replace(other, quantity=quantity)] if quantity else []
             return
-    insort(found, replace(fact, key=b"", quantity=sign * fact.quantity, session="", attributes={}), key=event_order)
+    if fact.quantity:
+        merged = replace(fact, key=b"", quantity=sign * fact.quantity, session="", attributes={})
+        insort(found, merged, key=event_order)
 
 
 def price_of_groups(kept: Kept, groups: Groups) -> list[Part]:
     """The price of all groups, in the order of their names."""
-    return [part for name in sorted(groups) for part in kept.price(groups[name])]
+    return [part for name in sorted(groups) if groups[name] for part in kept.price(groups[name])]

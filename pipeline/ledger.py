@@ -100,6 +100,9 @@ class AccountState:
             first, *others = (Seat(terms, period, self.open_totals(terms, period)) for terms in items)
             is_plain = not others and first.terms.is_plain
             seat = self.current[meter] = Seat(first.terms, period, first.totals, tuple(others), is_plain)
+        elif not seat.is_plain:
+            for one in (seat, *seat.others):
+                self.open_totals(one.terms, one.period)  # another meter may have changed the level before it
         return seat
 
     def derived_terms(self, terms: Terms) -> list[Terms]:
@@ -107,16 +110,33 @@ class AccountState:
         return self._plans.derived_terms(self.plan, terms)
 
     def seats_after(self, seat: Seat) -> Iterator[Seat]:
-        """The later ranges of terms that hold something of the same item, in order."""
+        """The later ranges of terms to which a level of the same item is carried, in order.
+
+        Those of closed periods, and those of open ones that hold something; the others begin with it when opened.
+        """
         at = seat.period.start
         last = max([self.open_from, *(period.start for period in self.held())])
         while at <= last:
             period = self.period(at)
-            later = [t for t in period.totals.values() if t.terms.meter == seat.terms.meter]
+            if period.start < self.open_from:
+                later = self._closed_totals(seat.terms.meter, period)
+            else:
+                later = [t for t in period.totals.values() if t.terms.meter == seat.terms.meter]
             for totals in sorted(later, key=lambda t: t.terms.start):
-                if totals.terms.start >= seat.terms.end:
+                kept = totals.terms.item.kept
+                if totals.terms.start >= seat.terms.end and kept is not None and kept.is_carried:
                     yield Seat(totals.terms, period, totals)
             at = period.end
+
+    def _closed_totals(self, item: str, period: Period) -> list[Totals]:
+        """The totals of all ranges of an item in a closed period."""
+        found = []
+        for entry in self.plan.within(period.start, period.end):
+            if item in entry.tariff.meters:
+                of, span = entry.tariff, (period.start, period.end)
+                terms = self._plans.terms_under(self.plan, item, of.tariff, of.version, span, entry.start)
+                found += [self.open_totals(terms, period)] if terms is not None else []
+        return found
 
     def level_before(self, item: str, us: int) -> int:
         """What the records of an item have left behind before the instant, where that is carried over."""
@@ -127,9 +147,13 @@ class AccountState:
             earlier = [t for t in period.totals.values() if t.terms.meter == item and t.terms.end <= us]
             if earlier:
                 latest = max(earlier, key=lambda t: t.terms.start)
+                kept = latest.terms.item.kept
+                if kept is None or not kept.is_carried:
+                    return 0
                 return level_of([fact for facts in latest.groups.values() for fact in facts])
-            if period.start < self.open_from:
-                return 0
+            ranges = self.plan.within(period.start, min(period.end, us))
+            if period.start < self.open_from and any(item in entry.tariff.meters for entry in ranges):
+                return 0  # closing would have kept it
             at = period.start
         return 0
 
@@ -139,8 +163,7 @@ class AccountState:
         kept = terms.item.kept
         if not totals.added and kept is not None and kept.is_carried:
             level = self.level_before(terms.meter, terms.start)
-            if level:
-                totals.groups[""] = (Fact(b"", terms.start, terms.start, level),)
+            totals.groups = {"": (Fact(b"", terms.start, terms.start, level),)} if level else {}
         return totals
 
     def advance_to(self, meter: str, end: int, period: Period, received: int) -> bool:

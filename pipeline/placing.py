@@ -90,13 +90,9 @@ def _placed(
     problem = _attribute_refusal(terms, usage)
     if problem is not None:
         return problem
-    if item.counts:
-        quantity = QUANTITY_ONE
-    is_raw = item.kept is not None and not (item.kept.is_sum or item.kept.is_weighed)
-    try:
-        weight = quantity if is_raw else item.measure.weigh(quantity, attributes, end - start)
-    except AttributeValueError as error:
-        return missing_attribute(usage, str(error)) if error.is_missing else wrong_attribute(usage, str(error))
+    weight = _weight(terms, usage, QUANTITY_ONE if item.counts else quantity)
+    if isinstance(weight, Refusal):
+        return weight
     chosen = select(item.selected, usage.meter, attributes) if item.selected else None
     if item.selected and chosen is None:
         return no_price_for_attributes(usage)
@@ -128,6 +124,20 @@ def _placed(
         for begin, until, share in zip(edges[:-1], edges[1:], share_by_time(weight, low, high, cuts), strict=True)
     )
     return list(shares.items()), facts
+
+
+def _weight(terms: Terms, usage: UsageRecord, quantity: int) -> int | Refusal:
+    """The quantity as the item keeps it: as measured, or converted but for the division."""
+    if terms.item.is_raw:
+        return quantity
+    length = to_us(usage.end) - to_us(usage.start)
+    try:
+        weight = terms.item.measure.weigh(quantity, usage.attributes or {}, length)
+    except AttributeValueError as error:
+        return missing_attribute(usage, str(error)) if error.is_missing else wrong_attribute(usage, str(error))
+    if weight < 0 <= quantity and terms.rules.negative == "reject":
+        return wrong_attribute(usage, f"its attributes make a quantity of {terms.meter!r} that is below zero")
+    return weight
 
 
 def _band_at(bands: Sequence[int], borders: Sequence[int], instant: int) -> int:

@@ -39,7 +39,7 @@ class Period:
 
     `totals` by (item, tariff, version, start of the terms), `true_ups` by (tariff, version, item or ""), `adjusted` by
     the start of the earlier period, all amounts exact; `settled` by the credit's name. `stored` and `touched` are the
-    ledger's own marks.
+    ledger's own marks, `opened` totals that nothing was added to yet.
     """
 
     start: int
@@ -66,16 +66,22 @@ class Period:
     coupons: list[CouponEntry] = field(default_factory=list)
     stored: bool = False
     touched: bool = False
+    opened: dict[tuple[str, str, str, int], Totals] = field(default_factory=dict)
 
     def totals_of(self, terms: Terms) -> Totals:
-        """The totals under these terms; new ones are the period's only once they are `added`."""
-        found = self.totals.get((terms.meter, terms.tariff, terms.version, terms.start))
-        return found or Totals(terms, [0] * terms.item.bands, 0, terms.end)
+        """The totals under these terms, the same for all who ask; new ones are stored only once they are `added`."""
+        key = (terms.meter, terms.tariff, terms.version, terms.start)
+        found = self.totals.get(key) or self.opened.get(key)
+        if found is None:
+            found = self.opened[key] = Totals(terms, [0] * terms.item.bands, 0, terms.end)
+        return found
 
     def add(self, totals: Totals) -> None:
         """Make new totals the period's."""
         terms = totals.terms
-        self.totals[terms.meter, terms.tariff, terms.version, terms.start] = totals
+        key = (terms.meter, terms.tariff, terms.version, terms.start)
+        self.opened.pop(key, None)
+        self.totals[key] = totals
         totals.added = True
 
     def post(self, charge: Charge) -> None:

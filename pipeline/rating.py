@@ -17,7 +17,7 @@ from pipeline.pricing.bands import BandPrices
 from pipeline.pricing.difference import difference, merged
 from pipeline.splitting import share_by_time
 from schemas.charge import Part
-from schemas.fixed_point import RoundingMode, divide
+from schemas.fixed_point import RoundingMode, divide, fits
 
 Shares = list[tuple[int, int]]
 """Band index and quantity; no band twice."""
@@ -102,12 +102,12 @@ def rate_item(item: Item, used: Used, shares: Shares, facts: Sequence[Fact], sig
     base = used.base + sum(part.amount for part in parts)
     if item.limits is not None:
         parts += item.limits.between(used.base, base)
-    divisor = item.measure.divisor
+    divisor, numerator = item.measure.divisor, item.measure.numerator if item.is_raw else 1
     counted = sum(used.quantities[band] for band, _ in shares)
     return Rated(
         after,
-        divide(counted, divisor, RoundingMode.HALF_EVEN),
-        divide(sign * sum(quantity for _, quantity in shares), divisor, RoundingMode.HALF_EVEN),
+        divide(counted * numerator, divisor, RoundingMode.HALF_EVEN),
+        divide(sign * sum(quantity for _, quantity in shares) * numerator, divisor, RoundingMode.HALF_EVEN),
         tuple(parts),
         sum(part.amount for part in parts),
         groups,
@@ -115,12 +115,22 @@ def rate_item(item: Item, used: Used, shares: Shares, facts: Sequence[Fact], sig
     )
 
 
+def is_storable(rated: Rated) -> bool:
+    """Whether every number of a charge fits the columns that it is stored in."""
+    numbers = (number for part in rated.parts for number in (part.quantity, part.unit_price, part.amount, part.tax))
+    return fits(rated.used_before) and fits(rated.quantity) and all(map(fits, numbers))
+
+
+def base_of(item: Item, quantities: Sequence[int], groups: Groups) -> list[Part]:
+    """The whole price of an item's usage before a discount and a maximum."""
+    if item.kept is not None:
+        return [*item.standing, *merged(price_of_groups(item.kept, groups))]
+    return [*item.standing, *item.prices.between([0] * len(quantities), quantities)]
+
+
 def price_of(item: Item, quantities: Sequence[int], groups: Groups) -> list[Part]:
     """The whole price of an item's usage, worked out from what is kept of it."""
-    if item.kept is not None:
-        parts = [*item.standing, *merged(price_of_groups(item.kept, groups))]
-    else:
-        parts = [*item.standing, *item.prices.between([0] * len(quantities), quantities)]
+    parts = base_of(item, quantities, groups)
     if item.limits is not None:
         parts += item.limits.parts(sum(part.amount for part in parts))
     return parts

@@ -59,6 +59,21 @@ def _entry(key: FeeKey, about: tuple[int, int], due: Due | None, charged: int | 
     return FeeEntry(key[0], key[1], key[2], *about, str(unit_price), str(quantity), unit, str(exact))
 
 
+def fee_changes(
+    before: AccountState, after: AccountState, start: int, end: int
+) -> Iterator[tuple[FeeEntry, int, int]]:
+    """What the fees about a billing period change by from one plan of an account to another: the entry to charge, and
+    what the fee came to before and after.
+    """
+    was = dict(_due(before, start, end, advance_only=False))
+    now = dict(_due(after, start, end, advance_only=False))
+    for key in [*now, *(key for key in was if key not in now)]:
+        due, charged = now.get(key), was[key].exact if key in was else None
+        entry = _entry(key, (start, end), due, charged)
+        if entry is not None:
+            yield entry, charged or 0, due.exact if due else 0
+
+
 def fees_about(state: AccountState, start: int, end: int) -> dict[tuple[str, str], Fraction]:
     """What the fees of each tariff version for the billing period come to, wherever they are charged; exact."""
     sums: dict[tuple[str, str], Fraction] = {}

@@ -5,10 +5,12 @@ for as long as an entry of the account's list of tariffs names it. Terms never c
 version or the end of an entry: each range has totals of its own, and per-day bounds count its own days.
 """
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from decimal import Decimal
 from zoneinfo import ZoneInfo
+
+from msgspec import Struct
 
 from pipeline.bands import BandTimeline
 from pipeline.calendar import Calendar, days_between, midnight, zone_of
@@ -33,6 +35,16 @@ class Assignment:
     tariff: Tariff
     start: int
     end: int
+
+
+class RatedPast(Struct, frozen=True, array_like=True):
+    """Under which versions an account was rated before `until`, where its documents by now say something else.
+
+    These stay in force there until the account is rated again: tariff, version, start and end of each.
+    """
+
+    until: int
+    versions: list[tuple[str, str, int, int]]
 
 
 @dataclass(eq=False, slots=True)
@@ -103,10 +115,14 @@ class AccountPlan:
 
 
 class Plans:
-    """Accounts and tariffs made ready; calendars and terms are shared by all accounts that they are the same for."""
+    """Accounts and tariffs made ready; calendars and terms are shared by all accounts that they are the same for.
 
-    def __init__(self, catalogue: Catalogue) -> None:
+    `past` says, by tenant and account, what stays in force although the catalogue says something else.
+    """
+
+    def __init__(self, catalogue: Catalogue, past: Mapping[tuple[str, str], RatedPast] | None = None) -> None:
         self._catalogue = catalogue
+        self._past = past or {}
         self._tariffs = {(t.tariff, t.version): t for versions in catalogue.tariffs.values() for t in versions}
         self._accounts: dict[tuple[str, str], AccountPlan] = {}
         self._calendars: dict[tuple[str, int, Cycle], Calendar] = {}
@@ -150,7 +166,9 @@ class Plans:
     ) -> Terms | None:
         """The terms of an item under a named version, from `start` in a period; None where there are none such."""
         entry = plan.under(tariff, version, start)
-        return None if entry is None else self._terms_of(plan, entry, item, period)
+        if entry is None or (item not in entry.tariff.meters and item not in entry.tariff.derived):
+            return None
+        return self._terms_of(plan, entry, item, period)
 
     def derived_terms(self, plan: AccountPlan, terms: Terms) -> list[Terms]:
         """The terms of what is charged for what the items beside these cost, in the order of their making."""
@@ -185,6 +203,12 @@ class Plans:
                 FOREVER if dated.end is None else midnight(dated.end, calendar.zone),
             )
         ]
+        past = self._past.get((account.tenant, account.account))
+        if past is not None:
+            entries = [
+                *(Assignment(self._tariffs[name, version], start, end) for name, version, start, end in past.versions),
+                *(Assignment(e.tariff, max(e.start, past.until), e.end) for e in entries if e.end > past.until),
+            ]
         return AccountPlan(account, calendar, tuple(sorted(entries, key=lambda e: (e.start, e.tariff.tariff))))
 
     def _versions(self, name: str, zone: ZoneInfo, start: int, end: int) -> Iterator[Assignment]:

@@ -23,6 +23,8 @@ from ratestream.options import (
     FileKind,
     KindOption,
     MapOption,
+    Output,
+    OutputOption,
     SetOption,
     Source,
     UsageArgument,
@@ -151,6 +153,46 @@ def rate(
         write_lines(rated)
     else:
         write_files(rated, out, Format(kind))
+
+
+@app.command()
+def rerate(  # noqa: PLR0913 - the options of the command
+    data: DataOption,
+    usage: UsageArgument,
+    tariffs: Annotated[Path | None, TARIFFS] = None,
+    accounts: Annotated[Path | None, ACCOUNTS] = None,
+    account: Annotated[str, typer.Option(help="Only this account.", show_default=False)] = "",
+    tenant: Annotated[str, typer.Option(envvar=settings.TENANT, help="Only this tenant's.", show_default=False)] = "",
+    book: Annotated[bool, typer.Option("--book", help="Book them as well: adjustments and reversals.")] = False,
+    records: Annotated[
+        bool, typer.Option("--records", help="A line for each usage record, not for each meter.")
+    ] = False,
+    columns: MapOption = None,
+    constants: SetOption = None,
+    output: OutputOption = Output.TABLE,
+) -> None:
+    """What usage that is booked would cost under tariffs and accounts as they are now: the signed differences.
+
+    Give the files with all usage of what is to be compared; the directory keeps none. A version with effect in the past
+    changes nothing until its differences are booked here.
+    """
+    from agents.rerating import Order
+    from ratestream.rerating import rerate as rerate_order
+    from ratestream.usage_files import files_of
+
+    if not usage:
+        raise typer.BadParameter("Name the usage files.")
+    mapping = _mapping(columns, constants)
+    order = Order(files_of(usage), _catalogue(tariffs, accounts), mapping, tenant, account)
+    with _mapping_fits(mapping):
+        rerate_order(
+            data,
+            order,
+            output,
+            books_them=book,
+            by_record=records,
+            clickhouse_dsn=settings.clickhouse_dsn(os.environ),
+        )
 
 
 for question in (

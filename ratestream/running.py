@@ -5,7 +5,7 @@ the batch in hand, so there is nothing to repair; the same command goes on from 
 """
 
 import signal
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import closing, contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -20,14 +20,16 @@ from agents.intake_log import Tally
 from agents.local import FileResult, LocalRunner, Progress
 from agents.owner import Owner
 from pipeline.bill import MoneyError
+from pipeline.terms import RatedPast
 from ratestream.progress import Report, reporting
 from ratestream.usage_files import Watch
 from schemas.catalogue import Catalogue
 from schemas.files import NO_MAPPING, ColumnMapping
-from schemas.instants import to_us
+from schemas.instants import to_iso, to_us
 
 _LOOK_S = 1.0
 _CLOSE_S = 3600.0
+_SHOWN = 20
 
 
 class NoReferenceError(SettingError):
@@ -104,6 +106,8 @@ class _Run:
         self._bytes_done = self._records_done = 0
         self._idle_s = 0.0
         plans = books.reference.plans() if order.catalogue is None else books.reference.adopt(order.catalogue, now_us())
+        if order.catalogue is not None:
+            _tell_behind(books.reference.behind(), report)
         if not plans.accounts():
             raise NoReferenceError(f"{order.data} holds no accounts yet. Name them: --tariffs PATH --accounts PATH")
         self._runner = LocalRunner(
@@ -196,6 +200,17 @@ class _Run:
         bytes_done = self._bytes_done + progress.bytes_read
         records = self._records_done + progress.records
         self._report.advance(progress.path, bytes_done, records, self._worked_s())
+
+
+def _tell_behind(behind: Mapping[tuple[str, str], RatedPast], report: Report) -> None:
+    """What was rated stays, though the documents by now say something else of that time."""
+    for (_, account), past in sorted(behind.items())[:_SHOWN]:
+        report.say(
+            f"account {account}: other tariffs or versions are given for a time in which usage was rated already. "
+            f"What was in force stays until {to_iso(past.until)}; see the differences: ratestream rerate"
+        )
+    if len(behind) > _SHOWN:
+        report.say(f"... and {len(behind) - _SHOWN} more accounts of the kind")
 
 
 @contextmanager

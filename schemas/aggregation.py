@@ -29,7 +29,7 @@ class Aggregation(Noun):
     interval_minutes: Annotated[int, *whole(1, DAY_MINUTES)] | None = Field(default=None, examples=[15])
     """Length of a demand interval in minutes, a divisor of a day; 60 by default."""
     at_least: Quantity | None = Field(default=None, examples=["3"])
-    """The least that is priced where anything was used: a billing floor."""
+    """The least that is taken where anything was used, in the unit of the usage, before it is converted."""
 
     @model_validator(mode="after")
     def _fitting(self) -> Self:

@@ -179,14 +179,16 @@ def _currency_problems(placed: _Placed[Account], spans: list[_Span]) -> Iterator
 
 
 def _priced_twice(placed: _Placed[Account], spans: list[_Span]) -> Iterator[Problem]:
-    """One problem for each pair of entries that price a meter on the same date."""
+    """One problem for each pair of entries that price a meter, or items of one name, on the same date."""
     told: set[tuple[int, int]] = set()
     for one, other in combinations(spans, 2):
-        shared = sorted(one.tariff.meters.keys() & other.tariff.meters.keys())
+        meters = sorted(one.tariff.items.keys() & other.tariff.items.keys())
+        items = sorted(one.tariff.meters.keys() & other.tariff.meters.keys())
         start, end = max(one.start, other.start), min(one.end, other.end)
-        if not shared or start >= end or (one.entry, other.entry) in told:
+        if not (meters or items) or start >= end or (one.entry, other.entry) in told:
             continue
         told.add((one.entry, other.entry))
-        what = f"meter {shared[0]} is priced twice from {start}: by {one.tariff.tariff} and by {other.tariff.tariff}"
+        twice = f"meter {meters[0]} is priced twice" if meters else f"item {items[0]} is there twice"
+        what = f"{twice} from {start}: by {one.tariff.tariff} and by {other.tariff.tariff}"
         remedy = f"end one entry by then: until: {start}"
         yield placed.problem(("tariffs", other.entry), what, remedy)

@@ -34,6 +34,11 @@ class Conversion(Noun):
     round_per: Literal["total", "record"] = "total"
     """Whether the total of what is priced together is rounded, or each record."""
 
+    @property
+    def is_by_record(self) -> bool:
+        """Whether each record is converted in its own way, and not all by the same factor."""
+        return bool(self.attributes) or self.times == "hours" or self.round_per == "record"
+
     @model_validator(mode="after")
     def _rounding_is_asked_for(self) -> Self:
         if self.round is None and (self.decimals or self.round_per == "record"):

@@ -11,7 +11,7 @@ from schemas.conversion import Conversion
 from schemas.fee import Tax
 from schemas.field import LeastMoney, Noun, Percent, Text, whole
 from schemas.fixed_point import PRICE_SCALE, QUANTITY_SCALE, RoundingMode
-from schemas.price import Percentage, Price
+from schemas.price import Graduated, GraduatedPercentage, Percentage, Price, Volume
 from schemas.problem import Finding, refusal
 from schemas.session_price import Call, Charging
 
@@ -100,6 +100,13 @@ class Meter(Noun):
         if (self.priced_per == "resource") != (self.resource is not None):
             what = "no attribute that names the resource" if self.resource is None else "resource without its pricing"
             yield Finding(what, "write both priced_per: resource and resource: ATTRIBUTE", ("resource",))
+        repeated = next((meter for meter in self.usage_of if self.usage_of.count(meter) > 1), None)
+        if repeated is not None:
+            yield Finding(f"meter {repeated} is priced twice", "list it once", ("usage_of",))
+        if self.minimum is not None and self.maximum is not None and self.minimum > self.maximum:
+            yield Finding("the minimum is above the maximum", "exchange them, or remove one", ("minimum",))
+        if self.priced_per != "period":
+            yield from self._standing_findings()
         if self.round_each is not None and not self._prices_each:
             what = "nothing is priced by itself that could be rounded"
             yield Finding(what, "write priced_per, such as record, or round on the statement", ("round_each",))
@@ -108,6 +115,15 @@ class Meter(Noun):
                 yield from self._by_record(price.model)
                 break
         yield from self._aggregation_findings()
+
+    def _standing_findings(self) -> Iterator[Finding]:
+        """Flat fees that are due without usage, where nothing is priced before it is used."""
+        for index, price in enumerate(self.prices):
+            if isinstance(price, Graduated | Volume | GraduatedPercentage) and price.first_flat_fee == "always":
+                at: tuple[str | int, ...] = ("price",) if self.price is not None else ("bands", index, "price")
+                what = f"a fee that is due without usage belongs to the period, not to each {self.priced_per}"
+                remedy = "write first_flat_fee: on-usage, or remove priced_per"
+                yield Finding(what, remedy, (*at, "first_flat_fee"))
 
     @property
     def _prices_each(self) -> bool:
@@ -136,13 +152,14 @@ class Meter(Noun):
             yield Finding("tiers in the order of time count the whole period", "remove priced_per", ("priced_per",))
         if self.aggregation.is_carried and self.bands is not None:
             yield Finding("a level has one price at all times", "write price instead of bands", ("bands",))
-        if (
-            self.aggregation.function not in ("sum", "count")
-            and self.convert is not None
-            and (self.convert.attributes or self.convert.times == "hours" or self.convert.round_per == "record")
-        ):
+        if self.convert is None or not self.convert.is_by_record:
+            return
+        if self.aggregation.function != "sum":
             what = f"{self.aggregation.function} takes records as they are measured"
             yield Finding(what, "convert by constants only", ("convert",))
+        elif self.aggregation.at_least is not None:
+            what = "a floor in the unit of the usage, which each record converts in its own way"
+            yield Finding(what, "convert by constants only, or remove at_least", ("aggregation", "at_least"))
 
     def _by_record(self, model: str) -> Iterator[Finding]:
         """A price of whole records or sessions says itself what it counts."""

@@ -11,7 +11,7 @@ from typing import Annotated, Literal, Self
 
 from pydantic import Field, model_validator
 
-from schemas.field import AnyPercent, LeastMoney, Money, Noun, PositiveQuantity, Quantity, whole
+from schemas.field import MAGNITUDE, AnyPercent, LeastMoney, Money, Noun, PositiveQuantity, Quantity, whole
 from schemas.problem import Finding, refusal
 from schemas.session_price import Call, Charging
 
@@ -180,6 +180,11 @@ class Commitment(Noun):
         if self.amount is not None and self.unit_price <= 0:
             remedy = "write a unit price above 0, or the commitment in units"
             raise refusal([Finding("an amount cannot be used up at this price", remedy, ("unit_price",))])
+        if self.unit_price < 0:
+            raise refusal([Finding("a commitment to be paid", "write a unit price of 0 or more", ("unit_price",))])
+        if (self.unit_price * self.overage_factor).adjusted() >= MAGNITUDE:
+            what = f"the price beyond the commitment is out of range: 10^{MAGNITUDE} or more"
+            raise refusal([Finding(what, "write a smaller factor", ("overage_factor",))])
         return self
 
 

@@ -180,6 +180,8 @@ class Tariff(Noun):
         seasons = season_findings(self.seasons)
         findings += seasons or self._band_findings()
         findings += [*self._item_findings(), *self._surcharge_findings()]
+        if self.minimum is not None and self.maximum is not None and self.minimum.amount > self.maximum.amount:
+            findings.append(Finding("the minimum is above the maximum", "exchange them, or remove one", ("minimum",)))
         if findings:
             raise refusal(findings)
         return self
@@ -213,6 +215,8 @@ class Tariff(Noun):
                 if of not in known:
                     what = f"no item or earlier surcharge has the name {of}"
                     yield Finding(what, nearest(of, known), ("surcharges", index, "of"))
+            if len(set(surcharge.of)) < len(surcharge.of):
+                yield Finding("the same item twice", "list it once", ("surcharges", index, "of"))
             known.add(surcharge.name)
 
     def _band_findings(self) -> list[Finding]:

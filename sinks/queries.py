@@ -34,6 +34,16 @@ class Total(Struct, frozen=True):
     amount: int
 
 
+class UsageAmount(Struct, frozen=True):
+    """What the charges of one usage record add up to for one meter and billing period, exact."""
+
+    source: str
+    usage_id: str
+    meter: str
+    period_start: int
+    amount: int
+
+
 def _columns(schema: pa.Schema) -> str:
     return ", ".join(f"`{name}`" for name in schema.names)
 
@@ -105,6 +115,19 @@ def charges(
         {"tenant": tenant, "account": account, "start": statement_start or 0, "limit": limit},
     )
     return charges_from_table(found)
+
+
+def usage_amounts(sink: Readable, tenant: str, account: str) -> list[UsageAmount]:
+    """What each usage record of an account has been charged, by record, meter and billing period of the usage."""
+    found = sink.query_arrow(
+        "SELECT source, usage_id, meter, toUnixTimestamp64Micro(period_start) AS period, sum(amount) AS amount "  # noqa: S608
+        f"FROM charges FINAL WHERE {_ACCOUNT} AND usage_id != '' "
+        "GROUP BY source, usage_id, meter, period ORDER BY source, usage_id, meter, period",
+        {"tenant": tenant, "account": account},
+    )
+    amounts = [amount for batch in found.to_batches() for amount in to_fixed(batch["amount"])]
+    names = ("source", "usage_id", "meter", "period")
+    return [UsageAmount(*row) for row in zip(*(found[name].to_pylist() for name in names), amounts, strict=True)]
 
 
 def charge(sink: Readable, charge_id: str) -> Charge | None:

@@ -20,12 +20,12 @@ HUNDRED_PERCENT = 100 * QUANTITY_ONE
 DEMAND_MINUTES = 60
 
 
-def compile_aggregate(aggregation: Aggregation) -> Aggregate:
-    """The aggregation as a function, with its floor."""
+def compile_aggregate(aggregation: Aggregation, numerator: int = 1) -> Aggregate:
+    """The aggregation as a function, with its floor. The facts' quantities are `numerator` times those of the usage."""
     aggregate = _plain(aggregation)
     if aggregation.at_least is None:
         return aggregate
-    floor = to_fixed(aggregation.at_least, QUANTITY_SCALE)
+    floor = to_fixed(aggregation.at_least, QUANTITY_SCALE) * numerator
     return lambda facts: max(floor, aggregate(facts))
 
 

@@ -33,6 +33,8 @@ NAMES = {
     Dimension.RESERVATION_FEE: "reservation fee",
 }
 """What parts are called. Energy counts kWh, times count hours, fees have no quantity."""
+TIMED = frozenset(NAMES[dimension] for dimension in (Dimension.TIME, Dimension.PARKING_TIME, Dimension.RESERVATION))
+"""The parts that count hours."""
 MINIMUM, MAXIMUM = "minimum", "maximum"
 _PERCENT_ONE = 100 * QUANTITY_ONE
 _HOUR_S = 3600

@@ -16,13 +16,16 @@ from schemas.fixed_point import QUANTITY_ONE, QUANTITY_SCALE, RoundingMode, divi
 from schemas.instants import SECOND_US
 
 HOUR_US = 3600 * SECOND_US
+MAGNITUDE, SMALLEST = 15, -60
+"""Powers of ten between which an attribute's value and its last digit have to lie, however it is written."""
 
 
 class AttributeValueError(ValueError):
     """An attribute that multiplies a quantity is missing or no number."""
 
     def __init__(self, name: str, value: str | None) -> None:
-        super().__init__(f"no attribute {name!r}" if value is None else f"attribute {name!r} is {value!r}, no number")
+        wrong = f"attribute {name!r} is {value!r}, no number of at most {QUANTITY_SCALE} decimals below 10^{MAGNITUDE}"
+        super().__init__(f"no attribute {name!r}" if value is None else wrong)
         self.is_missing = value is None
 
 
@@ -118,6 +121,9 @@ def divided(part: Part, divisor: int) -> Part:
 
 def _number(name: str, value: str | None) -> int:
     try:
-        return to_fixed(Decimal(value or ""), QUANTITY_SCALE)
+        number = Decimal(value or "")
+        if number.is_finite() and not (int(number.as_tuple().exponent) >= SMALLEST and number.adjusted() < MAGNITUDE):
+            raise AttributeValueError(name, value)
+        return to_fixed(number, QUANTITY_SCALE)
     except (ArithmeticError, ValueError):
         raise AttributeValueError(name, value) from None

@@ -6,7 +6,7 @@ from datetime import datetime
 from typing import Literal
 from zoneinfo import ZoneInfo
 
-from pipeline.calendar import ONE_DAY, local_date, midnight
+from pipeline.calendar import ONE_DAY, local_date, midnight, same_offset_pieces
 from pipeline.keeping import Fact
 from pipeline.pricing.aggregates import Aggregate
 from pipeline.pricing.bands import BandPrices
@@ -15,7 +15,7 @@ from pipeline.pricing.difference import merged
 from pipeline.pricing.transactions import Transactions
 from schemas.charge import Part
 from schemas.fixed_point import RoundingMode, divide
-from schemas.instants import from_us, to_us
+from schemas.instants import DAY_US, from_us
 
 Per = Literal["period", "record", "session", "hour", "day", "resource"]
 
@@ -192,7 +192,10 @@ def _days(start: int, end: int, zone: ZoneInfo) -> list[int]:
 
 
 def _hours(start: int, end: int, zone: ZoneInfo) -> list[int]:
-    """Full local hours; where a zone's offset is no whole hour, so are they."""
-    local = _local(start, zone)
-    border = to_us(local.replace(minute=0, second=0, microsecond=0)) + HOUR_US
-    return list(range(border, end, HOUR_US))
+    """Full local hours, and the instants at which clocks change, for the hour after that is another one."""
+    found: set[int] = set()
+    for day in range(start, end, DAY_US):
+        for low, high, offset in same_offset_pieces(day, min(day + DAY_US, end), zone):
+            found.update([low] if low > day else [])
+            found.update(range(low - (low + offset) % HOUR_US + HOUR_US, high + 1, HOUR_US))
+    return sorted(border for border in found if start < border < end)

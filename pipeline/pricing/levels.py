@@ -12,10 +12,9 @@ from zoneinfo import ZoneInfo
 from pipeline.calendar import days_between, local_date, midnight
 from pipeline.keeping import Fact
 from pipeline.pricing.bands import BandPrices
-from pipeline.pricing.conversion import ConvertedPrices
+from pipeline.pricing.conversion import ConvertedPrices, divided
 from pipeline.pricing.difference import merged
 from schemas.charge import Part
-from schemas.fixed_point import RoundingMode, divide
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,6 +61,7 @@ class Level:
             day = max(midnight(local_date(fact.start, self.zone), self.zone), self.start)
             changes[day] = changes.get(day, 0) + fact.quantity
         level = highest = 0
+        prices, divisor = self._undivided()
         units: list[Part] = []
         days = sorted(changes)
         for day, until in zip(days, [*days[1:], self.end], strict=True):
@@ -69,7 +69,7 @@ class Level:
             length = days_between(day, until, self.zone)
             units += [
                 Part(part.band, part.tier, part.unit_price, part.quantity * length, part.amount * length, part.name)
-                for part in self.prices.between([0], [level * self.numerator])
+                for part in prices.between([0], [level * self.numerator])
                 if part.quantity
             ]
         level = 0
@@ -77,12 +77,13 @@ class Level:
             level += fact.quantity
             highest = max(highest, level)
         fees = [part for part in self.prices.between([0], [highest * self.numerator]) if not part.quantity]
-        return [*fees, *(self._share(part) for part in merged(units))]
+        return [*fees, *(divided(part, self.days * divisor) for part in merged(units))]
 
-    def _share(self, part: Part) -> Part:
-        quantity = divide(part.quantity, self.days, RoundingMode.HALF_EVEN)
-        amount = divide(part.amount, self.days, RoundingMode.HALF_EVEN)
-        return Part(part.band, part.tier, part.unit_price, quantity, amount, part.name)
+    def _undivided(self) -> tuple[BandPrices | ConvertedPrices, int]:
+        """The prices of a level, and what their parts are too large by: they are divided once, with the days."""
+        if isinstance(self.prices, ConvertedPrices) and self.prices.step is None:
+            return self.prices.inner, self.prices.divisor
+        return self.prices, 1
 
 
 def level_of(facts: Sequence[Fact]) -> int:

@@ -211,7 +211,8 @@ class _Rate:
             return period.price(self.reading, extra, tiered=len(period.tiers) > 1)
 
         bands = self._bands(calendar, seasons, price, periods)
-        return {item: {"usage_of": [ENERGY], "unit": "kWh", "aggregation": self._aggregation(), **bands}}
+        made = {"usage_of": [ENERGY], "unit": "kWh", "convert": {"unit": "kW"}, "aggregation": self._aggregation()}
+        return {item: {**made, **bands}}
 
     def _aggregation(self) -> Json:
         if "demandwindow" not in self.rate:

@@ -220,7 +220,7 @@ def test_ocpi_s_worked_sessions(tmp_path: Path, session: Json, net: str, gross: 
     foreign, usage = tmp_path / "cdr.json", tmp_path / "usage.jsonl"
     foreign.write_text(json.dumps(session))
     tariffs = import_tariffs(tmp_path, "ocpi", foreign, "--usage", usage)
-    rated = rate(tmp_path, tariffs, usage, currency="EUR")
+    rated = rate(tmp_path, tariffs, usage, currency="EUR", since="2026-03-01")
     assert with_tax(rated) == (Decimal(net), Decimal(gross))
     (statement,) = rated.outcome.statements
     assert (money(statement.net), money(statement.total)) == (Decimal(net), Decimal(gross))

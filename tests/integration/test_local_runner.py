@@ -238,11 +238,18 @@ def version(folder: Path, effective_from: str) -> Path:
     return place
 
 
-def test_a_new_version_with_a_past_date_is_refused(
+def test_a_new_version_with_a_past_date_changes_nothing_that_was_rated(
     data: Path, rated: tuple[Path, dict[str, bytes]], tmp_path: Path
 ) -> None:
-    assert_refused(data, tariffs=version(tmp_path, "2012-03-01"), telling="account cloud-initech")
+    """It is taken in, that is told, and it holds from the first billing period without usage."""
+    tariffs = version(tmp_path, "2012-03-01")
+    done = ratestream(*run_into(data, CLOUD, tariffs=tariffs))
+    assert done.returncode == 0, done.stderr
+    assert "account cloud-initech: other tariffs or versions are given" in done.stderr
     assert export(data, tmp_path / "export") == rated[1]
+    succeed(*run_into(data, usage(tmp_path, "cloud-initech", "2012-07-02"), tariffs=tariffs))
+    found = json.loads(succeed("bill", "cloud-initech", "--data", data, "--format", "json").splitlines()[-1])
+    assert {line["version"] for line in found["lines"] if line["meter"] == "compute"} == {"later"}
 
 
 def test_a_new_version_with_a_later_date_is_taken(data: Path, tmp_path: Path) -> None:

@@ -12,7 +12,7 @@ _SHOWN = 50
 
 
 def main() -> int:
-    """0 where nothing differs, 1 where something does."""
+    """0 where nothing differs, 1 where something does or was not worked out."""
     parser = argparse.ArgumentParser(prog="python -m tests.oracle", description=__doc__)
     parser.add_argument("--tariffs", type=Path, required=True)
     parser.add_argument("--accounts", type=Path, required=True)
@@ -36,8 +36,13 @@ def main() -> int:
         print(f"note: {note}")
     for finding in report.findings[:_SHOWN]:
         print(f"DIFFERS: {finding}")
-    print(f"{len(report.findings)} differences" if report.findings else "no difference")
-    return 1 if report.findings else 0
+    for gap in report.not_worked_out:
+        print(f"NOT WORKED OUT: {gap}")
+    if report.findings or report.not_worked_out:
+        print(f"{len(report.findings)} differences, {len(report.not_worked_out)} things not worked out")
+        return 1
+    print("no difference")
+    return 0
 
 
 if __name__ == "__main__":

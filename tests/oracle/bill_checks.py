@@ -12,12 +12,10 @@ from fractions import Fraction
 from tests.oracle.bills import Bill
 from tests.oracle.bills import Line as OwnLine
 from tests.oracle.exported import Charge, Exported, Line, Statement
-from tests.oracle.own_side import Own, PeriodKey
+from tests.oracle.own_side import Own, PeriodKey, account_of, key_of
 from tests.oracle.statement_checks import (
     ADJUSTMENT_OF,
-    account_of,
     amounts_text,
-    key_of,
     section_net,
     section_taxes,
     sections_of,
@@ -55,7 +53,7 @@ def _own_lines_differ(own: Own, statement: Statement, bill: Bill) -> Iterator[st
     for own_line in bill.lines:
         here[_own_line_key(own_line)].append(own_line)
     for line in statement.lines:
-        if line.kind != "adjustment":
+        if line.kind != "adjustment" and (line.quantity or line.exact):  # a line of nothing may be there
             there[_line_key(line)].append(line)
     for key in sorted(here.keys() | there.keys()):
         what = " ".join(str(value) for value in key[5:11] if value != "")
@@ -86,8 +84,8 @@ def _adjusted_bill(
     net, tax = Fraction(0), Fraction(0)
     for section, lines in sections_of(statement).items():
         net += section_net(own, statement, section, lines)
-        tax += sum((line[4] for line in section_taxes(own, statement, section, lines)), Fraction(0))
-    month = f"{key[2].astimezone(account.zone):%Y-%m}"
+        tax += sum((tax.amount for tax in section_taxes(own, statement, section, lines)), Fraction(0))
+    month = account.period_name(key[2])
     for other in statements.values():
         if account_of(other) == key[:2]:
             about = [line for line in other.lines if line.kind == "adjustment" and line.period_start == key[2]]

@@ -20,16 +20,20 @@ _CHECKS: tuple[Callable[[Own, Exported], Iterator[str]], ...] = (
     charge_checks.totals,
     charge_checks.parts,
     charge_checks.usage_prices,
+    charge_checks.parts_and_lines,
     statement_checks.sums,
     statement_checks.lines,
+    statement_checks.payments,
+    statement_checks.allowances,
     bill_checks.bills,
 )
 
 
 @dataclass
 class Report:
-    """What was found. No findings: the export is right."""
+    """What was found. Nothing found and nothing left out: the export is right."""
 
+    not_worked_out: list[str] = field(default_factory=list)
     findings: list[str] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
     received: int = 0
@@ -47,6 +51,7 @@ def compare(question: Question) -> Report:
     with localcontext(prec=_DIGITS):
         own = own_side(question)
         report = Report(
+            not_worked_out=[gap.what for gap in own.gaps],
             received=own.intake.received,
             accepted=len(own.intake.accepted),
             duplicates=own.intake.duplicates,
@@ -56,6 +61,6 @@ def compare(question: Question) -> Report:
             totals=charge_checks.totals_of(own.intake.billed()),
         )
         for check in _CHECKS:
-            report.findings += check(own, question.export)
-        report.notes += bill_checks.rounding_notes(own, question.export)
+            report.findings += check(own, own.export)
+        report.notes += bill_checks.rounding_notes(own, own.export)
         return report

@@ -1,12 +1,13 @@
 """Local time: billing periods, local days, and which band holds at an instant, by the account's own clock."""
 
 from calendar import monthrange
-from datetime import UTC, date, datetime, timedelta
+from collections.abc import Sequence
+from datetime import UTC, date, datetime, timedelta, tzinfo
 from functools import cache
 from math import gcd
-from zoneinfo import ZoneInfo
 
-from tests.oracle.contracts import Band, Meter, Tariff, midnight
+from tests.oracle.contracts import Cycle, Tariff, midnight
+from tests.oracle.items import Band
 
 ONE_DAY = timedelta(days=1)
 _MINUTE = timedelta(minutes=1)
@@ -17,21 +18,29 @@ Span = tuple[datetime, datetime]
 
 
 @cache
-def billing_period(at: datetime, zone: ZoneInfo, billing_day: int) -> Span:
+def billing_period(at: datetime, zone: tzinfo, cycle: Cycle) -> Span:
     """The billing period that holds the instant."""
     day = at.astimezone(zone).date()
-    begins = [_begin(day.year * 12 + day.month - 1 + by, zone, billing_day) for by in (-1, 0, 1, 2)]
+    if cycle.months:
+        near = ((day.year - cycle.origin.year) * 12 + day.month - cycle.origin.month) // cycle.months
+    else:
+        near = (day - cycle.origin).days // cycle.days
+    begins = [_begin(near + by, zone, cycle) for by in (-1, 0, 1, 2)]
     start = max(begin for begin in begins if begin <= at)
     return start, min(begin for begin in begins if begin > at)
 
 
-def _begin(month: int, zone: ZoneInfo, billing_day: int) -> datetime:
-    year, number = month // 12, month % 12 + 1
-    return midnight(date(year, number, min(billing_day, monthrange(year, number)[1])), zone)
+def _begin(number: int, zone: tzinfo, cycle: Cycle) -> datetime:
+    """The start of the billing period of this number, counted from the one that begins at the origin."""
+    if cycle.days:
+        return midnight(cycle.origin + timedelta(days=number * cycle.days), zone)
+    month = cycle.origin.year * 12 + cycle.origin.month - 1 + number * cycle.months
+    year, of_year = month // 12, month % 12 + 1
+    return midnight(date(year, of_year, min(cycle.origin.day, monthrange(year, of_year)[1])), zone)
 
 
 @cache
-def days_in(start: datetime, end: datetime, zone: ZoneInfo) -> tuple[date, ...]:
+def days_in(start: datetime, end: datetime, zone: tzinfo) -> tuple[date, ...]:
     """The local dates that begin in `[start, end)`."""
     day, days = start.astimezone(zone).date(), []
     while midnight(day, zone) < end:
@@ -51,23 +60,25 @@ def season_of(tariff: Tariff, day: date) -> str | None:
 
 
 class BandClock:
-    """The bands of a meter in one zone: cuts a record where they change.
+    """Bands of a meter, alike but for their times, in one zone: cuts a record where they change.
 
     Bands change on whole minutes of local time only, so the record is walked in the longest steps that cannot miss
     one: the greatest common divisor of an hour, the minutes of all bounds and those of the zone's offset.
     """
 
-    def __init__(self, tariff: Tariff, meter: Meter, zone: ZoneInfo) -> None:
+    def __init__(self, tariff: Tariff, bands: Sequence[Band], zone: tzinfo) -> None:
         self._tariff = tariff
-        self._bands = meter.bands
+        self._bands = bands
         self._zone = zone
-        self._bounds = gcd(60, *(minute for band in meter.bands for pair in band.minutes for minute in pair))
+        self._bounds = gcd(60, *(minute for band in bands for pair in band.minutes for minute in pair))
         self._known: dict[datetime, Band] = {}
 
     def cut(self, start: datetime, end: datetime) -> list[tuple[Band, datetime]]:
         """The bands that `[start, end)` runs through, each with the instant at which it begins there."""
         if len(self._bands) == 1:
             return [(self._bands[0], start)]
+        if start == end:
+            return [(self._band_at(start), start)]
         step = _MINUTE * gcd(self._bounds, self._offset(start), self._offset(end))
         cell = start - (start - _EPOCH) % step
         pieces = [(self._band_at(cell), start)]

@@ -1,6 +1,7 @@
 """Made-up tariffs, accounts and usage with all that the examples leave out, for the oracle to work out as well."""
 
 import json
+from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from random import Random
@@ -107,6 +108,176 @@ accounts:
     tax: []
 """
 
+ITEMS = """
+tariff: items
+version: "1"
+effective_from: 2020-01-01
+currency: EUR
+rounding: {at: line, tax_at: section}
+tax: [{name: VAT, percent: "19"}, {name: Levy, percent: "2.5"}]
+holidays: ["03-29"]
+minimum: {amount: "300", prorate: thirty, counts: usage-and-fees, tax: [{name: VAT, percent: "7"}]}
+maximum: {amount: "700", prorate: days}
+surcharges:
+  - {name: Conservation, percent: "12.5", of: [energy, peak], base: rounded, tax: [{name: Eco, percent: "3"}]}
+  - {name: Rebate, percent: "-3.3", of: [Conservation, calls-by-attribute]}
+fees:
+  - {name: Seats, amount: "3.1", quantity: "2.5", per: month, due: advance, tax: [{name: VAT, percent: "7"}]}
+  - {name: Quarterly, amount: "30", per: quarter}
+  - {name: Yearly, amount: "100", per: year, prorate: none}
+  - {name: Thirty, amount: "10", per: month, prorate: thirty}
+  - {name: Thirtieths, amount: "12", per: period, prorate: thirty}
+  - {name: Setup, amount: "49", per: once}
+closing: {grace_s: 0, lateness_s: 31536000}
+meters:
+  energy:
+    usage_of: [flow]
+    unit: kWh
+    discount_percent: "7.5"
+    maximum: "70"
+    tax: [{name: VAT, percent: "7"}]
+    price:
+      model: graduated
+      on_bound: upper
+      first_flat_fee: always
+      tiers: [{up_to: "50", unit_price: "0.3", flat_fee: "2"}, {unit_price: "0.25", flat_fee: "1.5"}]
+  peak:
+    usage_of: [flow]
+    unit: kWh
+    convert: {unit: kW, multiply_by: "1.1"}
+    aggregation: {function: demand, interval_minutes: 15}
+    bands:
+      - {name: day, hours: ["07:30-21:00"], price: {model: per_unit, unit_price: "2.5"}}
+      - {name: night, price: {model: volume, tiers: [{up_to: "3", unit_price: "1"}, {unit_price: "0.5"}]}}
+  north-only:
+    usage_of: [flow]
+    where: {region: no*}
+    unit: kWh
+    minimum: "20"
+    priced_per: day
+    price: {model: graduated, free_units: "0.5", tiers: [{up_to: "2", unit_price: "0.1"}, {unit_price: "0.2"}]}
+  in-order:
+    usage_of: [flow]
+    unit: kWh
+    tiers_across_bands: chronological
+    convert: {unit: MWh, divide_by: "7"}
+    bands:
+      - {name: day, hours: ["07:00-19:00"], price: {model: graduated, tiers: [
+          {up_to: "5", unit_price: "0.3", flat_fee: "1"}, {unit_price: "0.2"}]}}
+      - {name: night, price: {model: graduated, tiers: [{up_to: "7", unit_price: "0.1"}, {unit_price: "0.05"}]}}
+  by-hour:
+    usage_of: [flow]
+    unit: kWh
+    priced_per: hour
+    price: {model: package, size: "0.4", package_price: "0.01"}
+  stored:
+    usage_of: [flow]
+    unit: kWh
+    convert: {unit: GB-month, attributes: [size], times: hours, over: period, divide_by: "3"}
+    priced_per: resource
+    resource: region
+    price: {model: graduated, tiers: [{up_to: "1", unit_price: "5.5", flat_fee: "0.1"}, {unit_price: "2"}]}
+  calls-by-attribute:
+    usage_of: [call, text]
+    unit: unit
+    bands:
+      - {name: texts, meters: [text], price: {model: package, size: "3", package_price: "0.5", free_units: "4"}}
+      - {name: north, where: {region: no*}, price: {model: commitment, unit_price: "0.03", quantity: "40",
+          overage_factor: "1.5", true_up: true}}
+      - {name: north-east, where: {region: north-e*}, price: {model: commitment, unit_price: "0.07", amount: "0.5",
+          overage_factor: "2"}}
+      - {name: weekend, days: [weekends, holidays], price: {model: volume, between_bounds: unpriced,
+          tiers: [{up_to: "10", unit_price: "0.2"}, {unit_price: "0.1", flat_fee: "1"}]}}
+      - {name: rest, price: {model: volume, on_bound: upper, first_flat_fee: always,
+          tiers: [{up_to: "10", unit_price: "0.2", flat_fee: "3"}, {unit_price: "0.1", flat_fee: "1"}]}}
+  rounded-calls:
+    usage_of: [call]
+    unit: unit
+    convert: {unit: dozen, divide_by: "12", round: up, decimals: 1, round_per: record}
+    price: {model: graduated_percentage, free_units: "1", tiers: [
+      {up_to: "4", percent: "10", flat_fee: "1"}, {percent: "3.3"}]}
+  in-all:
+    usage_of: [call]
+    unit: unit
+    convert: {unit: dozen, divide_by: "12", times: days, round: half-even}
+    price: {model: per_unit, unit_price: "0.012", free_units: "30"}
+  count:
+    usage_of: [call]
+    unit: unit
+    aggregation: {function: count}
+    price: {model: per_unit, unit_price: "0.1"}
+  most:
+    usage_of: [call]
+    unit: unit
+    aggregation: {function: max, at_least: "4"}
+    priced_per: resource
+    resource: region
+    price: {model: per_unit, unit_price: "0.7"}
+  last:
+    usage_of: [call]
+    unit: unit
+    aggregation: {function: latest}
+    price: {model: per_unit, unit_price: "0.9"}
+  users:
+    usage_of: [call]
+    unit: unit
+    aggregation: {function: unique, attribute: user}
+    price: {model: graduated, tiers: [{up_to: "5", unit_price: "1"}, {unit_price: "0.5"}]}
+  burst:
+    usage_of: [call]
+    unit: unit
+    aggregation: {function: percentile, percentile: "95"}
+    bands:
+      - {name: day, hours: ["08:00-20:00"], price: {model: per_unit, unit_price: "1.5"}}
+      - {name: night, price: {model: per_unit, unit_price: "0.5"}}
+  each:
+    usage_of: [call]
+    unit: unit
+    priced_per: record
+    price: {model: volume, tiers: [{up_to: "3", unit_price: "0.02"}, {unit_price: "0.01"}]}
+  sessions:
+    usage_of: [call]
+    unit: unit
+    priced_per: session
+    price: {model: package, size: "5", package_price: "0.07"}
+  payment:
+    unit: EUR
+    price: {model: percentage, percent: "1.3", fixed_per_event: "0.05", free_events: 3, free_amount: "9",
+      min_per_event: "0.08", max_per_event: "0.1"}
+  card:
+    usage_of: [payment]
+    unit: EUR
+    price: {model: percentage, percent: "2.9", fixed_per_event: "0.3"}
+"""
+
+ITEM_ACCOUNTS = """
+accounts:
+  - account: oslo
+    zone: Europe/Oslo
+    currency: EUR
+    cycle: {every: 2, unit: week, anchor: 2021-01-11}
+    tariffs: [{tariff: items, from: 2021-01-15}]
+    coupons:
+      - {name: Tenth, percent: "10", from: 2021-01-20, periods: 3}
+      - {name: Five, amount: "5", from: 2021-01-20, meters: [energy, calls-by-attribute]}
+    credits:
+      - {name: Second, amount: "150", from: 2021-01-01, priority: 2}
+      - {name: First, amount: "333.33", from: 2021-02-01, until: 2021-04-01}
+  - account: york
+    zone: America/New_York
+    currency: EUR
+    clock: fixed-offset
+    cycle: {unit: quarter}
+    tariffs: [{tariff: items, from: 2021-01-05, last_day: 2021-02-28}, {tariff: items, from: 2021-03-05}]
+    fees: [{name: Support, amount: "3", quantity: "2", per: month, due: advance, tax: [{name: VAT, percent: "5"}]}]
+  - account: lima
+    zone: America/Lima
+    currency: EUR
+    billing_day: 31
+    tariffs: [{tariff: items, from: 2021-01-05}]
+    tax: [{name: IGV, percent: "18"}]
+"""
+
 _FIRST = datetime(2021, 1, 21, tzinfo=UTC)
 _LENGTHS_MINUTES = (0, 15, 30, 60, 60, 60, 7 * 60, 24 * 60, 40 * 24 * 60)
 
@@ -119,19 +290,34 @@ def write_contracts(folder: Path) -> tuple[Path, Path]:
     return tariffs, accounts
 
 
+def write_items(folder: Path) -> tuple[Path, Path]:
+    """The same of the tariff of many items."""
+    tariffs, accounts = folder / "items.yaml", folder / "item-accounts.yaml"
+    tariffs.write_text(ITEMS, encoding="utf-8")
+    accounts.write_text(ITEM_ACCOUNTS, encoding="utf-8")
+    return tariffs, accounts
+
+
+def write_item_usage(folder: Path, seed: int, count: int = 700) -> Path:
+    """Usage for it, with attributes and sessions; some lack what an item needs."""
+    return _write(folder / f"items-{seed}.jsonl", Random(seed), _item_record, count)
+
+
 def write_usage(folder: Path, seed: int, count: int = 1500) -> Path:
     """Usage at random times of 110 days, in the order of their start: long and short, with repeats and corrections."""
-    random = Random(seed)
-    records = sorted((_record(random, number) for number in range(count)), key=lambda record: record["start"])
+    return _write(folder / f"usage-{seed}.jsonl", Random(seed), _record, count)
+
+
+def _write(file: Path, random: Random, make: Callable[[Random, int], "Record"], count: int) -> Path:
+    records = sorted((make(random, number) for number in range(count)), key=lambda record: str(record["start"]))
     for number in range(0, count, 40):
         records.insert(random.randrange(count), records[number])
         records.insert(number + 1, _correction(random, records[number]))
-    file = folder / f"usage-{seed}.jsonl"
     file.write_text("".join(json.dumps(record) + "\n" for record in records), encoding="utf-8")
     return file
 
 
-Record = dict[str, str]
+Record = dict[str, str | dict[str, str]]
 
 
 def _record(random: Random, number: int) -> Record:
@@ -149,6 +335,27 @@ def _record(random: Random, number: int) -> Record:
         "quantity": str(random.randrange(6)) if meter == "calls" else f"{millionths / 10**6:.6f}",
         "start": start.isoformat(),
         "end": end.isoformat(),
+    }
+
+
+def _item_record(random: Random, number: int) -> Record:
+    meter = random.choice(("flow", "flow", "call", "call", "text", "payment"))
+    start = _FIRST + timedelta(minutes=random.randrange(100 * 24 * 60))
+    attributes = {"size": f"{random.randrange(1, 50_000) / 1000}", "user": f"u{random.randrange(9)}"}
+    attributes["region"] = random.choice(("north", "north-east", "north-east", "south"))
+    if not random.randrange(60):
+        del attributes[random.choice(("size", "user", "region"))]
+    if not random.randrange(90):
+        attributes["size"] = random.choice(("x", "1.1234567", ""))
+    return {
+        "id": f"{number}",
+        "account": random.choice(("oslo", "york", "lima")),
+        "meter": meter,
+        "quantity": f"{random.randrange(9_000_000) / 10**6:.6f}" if meter != "text" else str(random.randrange(6)),
+        "start": start.isoformat(),
+        "end": (start + timedelta(minutes=random.choice(_LENGTHS_MINUTES[:-1]))).isoformat(),
+        "attributes": attributes,
+        **({"session": f"s{random.randrange(50)}"} if random.randrange(3) else {}),
     }
 
 

@@ -6,12 +6,14 @@ from collections.abc import Callable
 from dataclasses import replace
 from decimal import Decimal
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from tests.integration.command import ACCOUNTS, CLOUD, ROOT, TARIFFS, ratestream
 from tests.oracle.comparison import Report, compare
-from tests.oracle.exported import Charge, Exported, Statement, read_export
+from tests.oracle.exported import Charge, Exported, Part, Statement, read_export
+from tests.oracle.made_contracts import write_item_usage, write_items
 from tests.oracle.own_side import Question
 
 SMALLEST = Decimal("1e-18")
@@ -122,6 +124,104 @@ def test_a_damaged_statement_is_found(damage: str, rated: Exported) -> None:
         *rated.statements[place + 1 :],
     ]
     assert report_on(Exported(rated.charges, statements, rated.rejections)).findings
+
+
+@pytest.fixture(scope="module")
+def many_items(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Exported]:
+    folder = tmp_path_factory.mktemp("items")
+    tariffs, accounts = write_items(folder)
+    done = ratestream("rate", "--tariffs", tariffs, "--accounts", accounts, write_item_usage(folder, 5, 150))
+    (folder / "rated.jsonl").write_text(done.stdout, encoding="utf-8")
+    return folder, read_export(folder / "rated.jsonl")
+
+
+def report_on_items(folder: Path, export: Exported) -> Report:
+    files = folder / "items.yaml", folder / "item-accounts.yaml"
+    return compare(Question([folder / "items-5.jsonl"], *files, export, by_event_time=True))
+
+
+def test_undamaged_items_pass(many_items: tuple[Path, Exported]) -> None:
+    report = report_on_items(*many_items)
+    assert (report.findings, report.not_worked_out) == ([], [])
+
+
+def with_paid(statement: Statement, **values: Any) -> Statement:  # noqa: ANN401 - as the fields
+    """Another first settlement, and what follows from it for what is due."""
+    paid = statement.settlements[0]._replace(**values)
+    due = statement.total - sum(one.amount for one in (paid, *statement.settlements[1:]))
+    return replace(statement, settlements=(paid, *statement.settlements[1:]), due=due)
+
+
+def with_line_of(statement: Statement, kind: str, **values: Any) -> Statement:  # noqa: ANN401 - as the fields
+    place = next(n for n, line in enumerate(statement.lines) if line.kind == kind)
+    changed = replace(statement.lines[place], **values)
+    return replace(statement, lines=(*statement.lines[:place], changed, *statement.lines[place + 1 :]))
+
+
+def with_first_tax(statement: Statement, **values: Any) -> Statement:  # noqa: ANN401 - as the fields
+    return replace(statement, taxes=(replace(statement.taxes[0], **values), *statement.taxes[1:]))
+
+
+ITEM_STATEMENTS: dict[str, Callable[[Statement], Statement]] = {
+    "a settlement's amount": lambda s: with_paid(s, amount=s.settlements[0].amount + CENT),
+    "a settlement's rest": lambda s: with_paid(s, remaining=s.settlements[0].remaining + CENT),
+    "a settlement's name": lambda s: with_paid(s, name="Unheard-of"),
+    "a settlement lost": lambda s: replace(s, settlements=s.settlements[1:], due=s.due + s.settlements[0].amount),
+    "settlements exchanged": lambda s: replace(s, settlements=s.settlements[::-1]),
+    "what is due of a line": lambda s: with_line_of(s, "usage", due=Decimal(1)),
+    "a line with its taxes": lambda s: with_line_of(s, "usage", gross=Decimal(1)),
+    "a coupon's line with its taxes": lambda s: with_line_of(s, "discount", gross=Decimal(-1)),
+    "a coupon's share": lambda s: with_line_of(s, "discount", exact=Decimal(-1)),
+    "a coupon's name": lambda s: with_line_of(s, "discount", name="Unheard-of"),
+    "a line's name": lambda s: with_line_of(s, "usage", name="Unheard-of"),
+    "a line's band": lambda s: with_line_of(s, "usage", band="unheard-of"),
+    "a tax's item": lambda s: with_first_tax(s, item="unheard-of"),
+    "a tax's percent": lambda s: with_first_tax(s, percent="20"),
+    "a tax's name": lambda s: with_first_tax(s, name="Unheard-of"),
+    "a tax's base": lambda s: with_first_tax(s, base=s.taxes[0].base + CENT),
+    "an allowance's rest": lambda s: replace(
+        s, allowances=(s.allowances[0]._replace(left=s.allowances[0].left + MILLIONTH), *s.allowances[1:])
+    ),
+    "an allowance lost": lambda s: replace(s, allowances=s.allowances[1:]),
+    "currency": lambda s: replace(s, currency="USD"),
+    "zone": lambda s: replace(s, zone="Europe/Berlin"),
+}
+
+
+@pytest.mark.parametrize("damage", ITEM_STATEMENTS)
+def test_a_damaged_statement_of_many_items_is_found(damage: str, many_items: tuple[Path, Exported]) -> None:
+    folder, rated = many_items
+    places = [
+        place
+        for place, statement in enumerate(rated.statements)
+        if len(statement.settlements) > 1 and any(line.kind == "discount" for line in statement.lines)
+    ]
+    statements = [*rated.statements]
+    statements[places[0]] = ITEM_STATEMENTS[damage](statements[places[0]])
+    assert report_on_items(folder, Exported(rated.charges, statements, rated.rejections)).findings
+
+
+PARTS: dict[str, Callable[[Part], Part]] = {
+    "name": lambda part: part._replace(name="discount" if part.name != "discount" else ""),
+    "an unknown name": lambda part: part._replace(name="unheard-of"),
+    "tax percent": lambda part: part._replace(tax_percent="19"),
+    "tax": lambda part: part._replace(tax=SMALLEST),
+    "band": lambda part: part._replace(band="unheard-of"),
+    "tier": lambda part: part._replace(tier=part.tier + 1),
+    "unit price": lambda part: part._replace(unit_price=part.unit_price + CENT),
+}
+
+
+@pytest.mark.parametrize("item", ["energy", "peak", "stored", "Conservation", "payment", "calls-by-attribute"])
+@pytest.mark.parametrize("damage", PARTS)
+def test_a_damaged_part_is_found(damage: str, item: str, many_items: tuple[Path, Exported]) -> None:
+    folder, rated = many_items
+    place = next(n for n, charge in enumerate(rated.charges) if charge.meter == item and charge.usage_id)
+    charge = rated.charges[place]
+    assert charge.parts
+    damaged = replace(charge, parts=(PARTS[damage](charge.parts[0]), *charge.parts[1:]))
+    charges = [*rated.charges[:place], damaged, *rated.charges[place + 1 :]]
+    assert report_on_items(folder, Exported(charges, rated.statements, rated.rejections)).findings
 
 
 def test_a_lost_rejection_is_found(rated: Exported) -> None:

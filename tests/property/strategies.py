@@ -1,4 +1,4 @@
-"""Strategies: tariffs of every model, accounts in awkward zones, and usage of some months with corrections in it."""
+"""Strategies: tariffs with items of every model, accounts in awkward zones, and usage of some months with corrections."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -13,6 +13,7 @@ from msgspec.structs import replace
 from schemas.account import Account
 from schemas.tariff import Tariff
 from schemas.usage import UsageRecord
+from tests.property.price_documents import HOLIDAYS, SEASONS, decimals, items
 from tests.small_books import Books, Json, account, at, tariff
 
 ZONES = ("UTC", "Europe/London", "America/Toronto", "Australia/Lord_Howe", "Asia/Kathmandu")
@@ -20,92 +21,10 @@ FIRST = at("2024-01-15")
 """Records begin in the 75 days after it, which holds a leap day and the clock changes of spring."""
 SPAN_MINUTES = 75 * 1440
 
-SEASONS = {"cold": {"from": "11-01", "to": "02-20"}, "warm": {"from": "02-21", "to": "10-31"}}
-LAYOUTS: tuple[tuple[Json, ...], ...] = (
-    ({"name": "day", "hours": ["08:00-20:00"]}, {"name": "night"}),
-    (
-        {"name": "one", "hours": ["01:00-03:30"]},
-        {"name": "weekend", "days": ["weekends"], "hours": ["12:00-24:00"]},
-        {"name": "rest"},
-    ),
-    ({"name": "holiday", "days": ["holidays"]}, {"name": "rest"}),
-    (
-        {"name": "cold-day", "season": "cold", "hours": ["06:00-18:00"]},
-        {"name": "cold", "season": "cold"},
-        {"name": "warm", "season": "warm"},
-    ),
-)
-
 
 def examples(count: int) -> settings:
     """At least so many examples, or as many as the profile asks for."""
     return settings(max_examples=max(count, settings().max_examples))
-
-
-def decimals(low: int, high: int, places: int) -> st.SearchStrategy[str]:
-    """Numbers from `low` to `high` with at most so many decimals, as text."""
-    scaled = st.integers(low * 10**places, high * 10**places)
-    return scaled.map(lambda number: f"{Decimal(number).scaleb(-places):f}")
-
-
-unit_prices = st.one_of(decimals(0, 2, 2), decimals(-1, 3, 5), st.just("0.000000000001"))
-fees_of_tiers = st.one_of(st.just("0"), decimals(0, 5, 2))
-
-
-@st.composite
-def bounds(draw: st.DrawFn) -> list[str | None]:
-    steps = draw(st.lists(st.one_of(decimals(1, 40, 0), decimals(1, 9, 6)), max_size=3))
-    found: list[str | None] = []
-    reached = Decimal(0)
-    for step in steps:
-        reached += Decimal(step)
-        found.append(f"{reached:f}")
-    return [*found, None]
-
-
-@st.composite
-def tiered(draw: st.DrawFn, model: str | None = None, *, flat_fees: bool = True) -> Json:
-    uppers = draw(bounds())
-    return {
-        "model": model or draw(st.sampled_from(["graduated", "volume"])),
-        "tiers_per": draw(st.sampled_from(["period", "day"])),
-        "free_units": draw(st.one_of(st.just("0"), decimals(0, 20, 1))),
-        "tiers": [
-            {"up_to": up_to, "unit_price": draw(unit_prices), "flat_fee": draw(fees_of_tiers) if flat_fees else "0"}
-            for up_to in uppers
-        ],
-    }
-
-
-free_units = st.one_of(st.just("0"), decimals(0, 20, 1))
-per_units = st.fixed_dictionaries({"model": st.just("per_unit"), "unit_price": unit_prices, "free_units": free_units})
-packages = st.fixed_dictionaries(
-    {
-        "model": st.just("package"),
-        "size": st.one_of(decimals(1, 20, 0), decimals(1, 3, 6)),
-        "package_price": unit_prices,
-        "free_units": free_units,
-    }
-)
-prices = st.one_of(per_units, tiered(), packages)
-
-
-@st.composite
-def meters(draw: st.DrawFn) -> Json:
-    """The keys of a meter: one price, bands with prices of their own, or bands that share their tiers."""
-    kind = draw(st.sampled_from(["price", "bands", "pro-rata"]))
-    rules: Json = {"negative": draw(st.sampled_from(["accept", "reject"]))}
-    if kind == "price":
-        return {**rules, "price": draw(prices)}
-    layout = draw(st.sampled_from(LAYOUTS))
-    if kind == "bands":
-        return {**rules, "bands": [{**band, "price": draw(prices)} for band in layout]}
-    shape = draw(tiered("graduated", flat_fees=False))
-    bands = [
-        {**band, "price": {**shape, "tiers": [{**t, "unit_price": draw(unit_prices)} for t in shape["tiers"]]}}
-        for band in layout
-    ]
-    return {**rules, "bands": bands, "tiers_across_bands": "pro-rata"}
 
 
 fees = st.fixed_dictionaries(
@@ -125,11 +44,20 @@ roundings = st.fixed_dictionaries(
 
 
 @st.composite
-def tariffs(draw: st.DrawFn, /, **rest: Any) -> Tariff:  # noqa: ANN401 - any key of a tariff document
+def tariffs(draw: st.DrawFn, *kinds: str, **rest: Any) -> Tariff:  # noqa: ANN401 - any key of a tariff document
+    """Items of these kinds, by default of all; all price the meter `power`."""
+    rules = {"unit": "kWh", "negative": draw(st.sampled_from(["accept", "reject"]))}
+    meters: Json = {"power": {**rules, **draw(items(*kinds))}}
+    if draw(st.integers(0, 2)) == 0:
+        other = {"usage_of": ["power"], **rules, **draw(items(*kinds))}
+        meters["other"] = {**other, "where": draw(st.sampled_from([{}, {"region": "eu-*"}, {"instance": "a"}]))}
+    for item in meters.values():
+        if draw(st.integers(0, 3)) == 0:
+            item["minimum"] = draw(decimals(0, 10, 2))
     document: Json = {
-        **draw(meters()),
+        "meters": meters,
         "seasons": SEASONS,
-        "holidays": ["01-26", "2024-02-29"],
+        "holidays": HOLIDAYS,
         "rounding": draw(roundings),
         "tax": [
             {"name": f"Tax {n}", "percent": p} for n, p in enumerate(draw(st.lists(decimals(0, 25, 3), max_size=2)))
@@ -140,11 +68,24 @@ def tariffs(draw: st.DrawFn, /, **rest: Any) -> Tariff:  # noqa: ANN401 - any ke
             "lateness_s": draw(st.sampled_from([0, 864_000, 8_640_000])),
             "silence_s": draw(st.sampled_from([0, 604_800])),
         },
+        **draw(derivations),
     }
     minimum = draw(st.none() | decimals(0, 60, 2))
-    if minimum is not None:
-        document["minimum"] = {"amount": minimum, "prorate": draw(st.sampled_from(["days", "none"]))}
+    if minimum is not None and "maximum" not in document:
+        document["minimum"] = {"amount": minimum, "prorate": draw(st.sampled_from(["days", "thirty", "none"]))}
     return tariff(**{**document, **rest})
+
+
+derivations: st.SearchStrategy[Json] = st.sampled_from(
+    [
+        *[{}] * 4,
+        {"surcharges": [{"name": "Levy", "percent": "7.5", "of": ["power"]}]},
+        {"surcharges": [{"name": "Levy", "percent": "-3.3333333333", "base": "rounded"}]},
+        {"maximum": {"amount": "20"}},
+        {"maximum": {"amount": "35.5", "prorate": "days"}, "surcharges": [{"name": "Levy", "percent": "10"}]},
+    ]
+)
+"""What is charged for what items cost."""
 
 
 @dataclass(frozen=True)
@@ -159,10 +100,10 @@ class World:
 
 
 @st.composite
-def worlds(draw: st.DrawFn) -> World:
+def worlds(draw: st.DrawFn, *kinds: str) -> World:
     """One or two versions, for an account that may begin, pause or change in the middle of a period."""
-    first = draw(tariffs())
-    later = draw(st.none() | tariffs(version="2", effective_from="2024-02-17"))
+    first = draw(tariffs(*kinds))
+    later = draw(st.none() | tariffs(*kinds, version="2", effective_from="2024-02-17"))
     entries = draw(
         st.sampled_from(
             [
@@ -177,6 +118,15 @@ def worlds(draw: st.DrawFn) -> World:
     return World((first,) if later is None else (first, later), home)
 
 
+ATTRIBUTES: tuple[dict[str, str], ...] = (
+    {"region": "eu-north", "instance": "a", "user": "u1", "seconds": "0.5", "memory_mb": "512"},
+    {"region": "eu-north", "instance": "b", "user": "u2", "seconds": "3", "memory_mb": "1024", "power_kw": "22"},
+    {"region": "eu-west", "instance": "a", "user": "u1", "seconds": "60", "memory_mb": "1", "phase": "parking"},
+    {"region": "eu-west", "instance": "c", "user": "u3", "seconds": "7", "memory_mb": "100", "current_a": "16"},
+    {"region": "us", "instance": "b", "user": "u2", "seconds": "1", "memory_mb": "3", "phase": "reservation"},
+    {"region": "us", "instance": "c", "user": "u4", "seconds": "0", "memory_mb": "8", "phase": "reservation"}
+    | {"expired": "true"},
+)
 quantities = st.one_of(decimals(0, 60, 0), decimals(0, 30, 6), decimals(-5, 5, 3))
 
 
@@ -198,6 +148,8 @@ def usage(draw: st.DrawFn, *, least: int = 1, most: int = 12) -> list[UsageRecor
                 quantity=None if is_void else Decimal(draw(quantities)),
                 start=start,
                 end=start + timedelta(minutes=minutes),
+                session=draw(st.sampled_from([None, None, "s1", "s2"])),
+                attributes=draw(st.sampled_from(ATTRIBUTES)),
                 corrects=None if corrects is None else f"r{corrects}",
             )
         )

@@ -11,7 +11,8 @@ from pipeline.pricing import BandPrices, compile_bands
 from pipeline.splitting import allot, share_by_time
 from schemas.charge import Part
 from schemas.fixed_point import AMOUNT_ONE, QUANTITY_ONE
-from tests.property.strategies import SEASONS, examples, meters, prices
+from tests.property.price_documents import SEASONS, meters, prices
+from tests.property.strategies import examples
 from tests.small_books import Json, tariff
 
 totals = st.one_of(

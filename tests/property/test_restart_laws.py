@@ -18,6 +18,7 @@ from pipeline.entries import Key
 from pipeline.ledger import Ledger
 from pipeline.processing import Outcome
 from schemas.instants import DAY_US, to_us
+from schemas.tariff import Tariff
 from schemas.usage import UsageRecord
 from tests.property.strategies import FIRST, World, examples, usage, worlds
 from tests.small_books import LATER, Books
@@ -88,8 +89,13 @@ def busy_worlds(draw: st.DrawFn) -> World:
     world = draw(worlds())
     if draw(st.booleans()):
         return world
-    three = [t.model_copy(update={"meters": dict.fromkeys(METERS, t.meters["power"])}) for t in world.tariffs]
-    return replace_tariffs(world, tariffs=tuple(three))
+    return replace_tariffs(world, tariffs=tuple(map(_of_three_meters, world.tariffs)))
+
+
+def _of_three_meters(tariff: Tariff) -> Tariff:
+    document = tariff.model_dump(mode="json", by_alias=True, exclude_defaults=True)
+    document["meters"] |= dict.fromkeys(METERS, document["meters"]["power"])
+    return Tariff.model_validate(document)
 
 
 @st.composite

@@ -14,7 +14,8 @@ from schemas.account import Account
 from schemas.fixed_point import PRICE_SCALE, QUANTITY_ONE, to_fixed
 from schemas.statement import Statement, StatementKind
 from schemas.usage import UsageRecord
-from tests.property.strategies import World, decimals, examples, plain_usage, usage, worlds
+from tests.property.price_documents import decimals
+from tests.property.strategies import World, examples, plain_usage, usage, worlds
 from tests.small_books import Books
 
 

@@ -59,6 +59,22 @@ def test_a_package_line_counts_packages() -> None:
     ]
 
 
+def test_a_fee_for_each_transaction_counts_transactions() -> None:
+    found = statement("200", {"model": "percentage", "percent": "1", "fixed_per_event": "0.30"})
+    assert lines(found) == [
+        ("", "", 1, Decimal("0.01"), 200, "kWh", 2),
+        ("per transaction", "", 1, Decimal("0.3"), 1, "transaction", Decimal("0.3")),
+    ]
+
+
+@pytest.mark.parametrize(("dimension", "unit"), [("energy", "kWh"), ("time", "hour")])
+def test_the_time_of_a_charging_session_counts_hours(dimension: str, unit: str) -> None:
+    component = {"dimension": dimension, "price": "6"}
+    books = Books(tariff({"model": "charging", "elements": [{"components": [component]}]}))
+    books.take(reading("r", "3", "2024-01-02", "2024-01-03"))
+    assert [line.unit for line in books.only().lines] == [unit]
+
+
 def test_zero_usage_has_no_lines_and_no_flat_fee() -> None:
     for price in (per_unit("1"), graduated(["5", "1", "9"], [None, "2"]), volume([None, "1", "9"]), package("10", "1")):
         found = statement("0", price)

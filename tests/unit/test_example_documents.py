@@ -14,7 +14,9 @@ from zoneinfo import ZoneInfo
 import pytest
 
 from schemas.catalogue import Catalogue, load_catalogue
+from schemas.files import read_usage
 from schemas.price import Graduated
+from tests.small_books import Books, money
 
 EXAMPLES = Path(__file__).parents[2] / "examples"
 
@@ -92,3 +94,36 @@ def test_the_cloud_usage_holds_what_its_readme_says(catalogue: Catalogue, cloud_
     unknown = [record for record in whole if ("default", record["account"]) not in catalogue.accounts]
     assert [record["account"] for record in unknown] == ["cloud-hooli"]
     assert Counter(record["start"] == record["end"] for record in whole)[True] > 1000
+
+
+@pytest.mark.parametrize("backwards", [False, True], ids=["forwards", "backwards"])
+@pytest.mark.parametrize(
+    ("folder", "usage", "bills"),
+    [
+        # 0.27 home, 3.6625 Switzerland, 0.42 service, 1.49 far, 0.07 + 4 for messages and data, 9.99: lines of 19.90
+        ("phone-plan", "usage.csv", [("23.68", "23.68")]),
+        # 0.50 + 11 × 0.45 + 16.6 × 0.55 + half an hour of parking = 17.58, and a session of 1.36 at its minimum of 2.00
+        ("ev-charging", "usage.csv", [("23.30", "23.30")]),
+        # 2 × 0.20, 150000 and 1350000 GB-s, tiers of 50 + 10 and of 30 GB-months, 5 × 3.60
+        ("cloud-functions", "usage.jsonl", [("44.95", "44.95")]),
+        # 3907.63 kWh at peak, 26277.12 off; 132 kW at 4.25, 125 kW at peak; 45; and 6 %
+        ("factory-demand", "usage.csv", [("5043.89", "5043.89")]),
+        # the bill that Singapore's prices of 2018 make of 14.5 m3, as published
+        ("water-bill", "usage.csv", [("42.44", "42.44")]),
+        # 36.77 of usage brought up to 60, 120 for seats, 8 %, 150 prepaid; then 120.53 less 20 %
+        ("saas-plan", "usage.jsonl", [("194.40", "44.40"), ("104.13", "104.13")]),
+    ],
+)
+def test_an_example_is_billed_as_by_hand(
+    folder: str, usage: str, bills: list[tuple[str, str]], *, backwards: bool
+) -> None:
+    """Each record in a batch of its own, with nothing remembered in between but what was stored."""
+    read = load_catalogue(EXAMPLES / folder / "tariff.yaml", EXAMPLES / folder / "accounts.yaml")
+    versions = [version for each in read.tariffs.values() for version in each]
+    books = Books(versions, list(read.accounts.values()), closes=False)
+    records = [record for batch in read_usage(EXAMPLES / folder / usage) for record in batch.records]
+    for record in reversed(records) if backwards else records:
+        assert books.refused(record) == []
+        books.restart()
+    found = [(money(statement.total), money(statement.due)) for statement in books.close_all()]
+    assert found == [(Decimal(total), Decimal(due)) for total, due in bills]

@@ -68,7 +68,12 @@ def test_a_right_tariff_is_taken_as_written(tmp_path: Path) -> None:
     assert tariff is not None
     assert tariff.effective_from == date(2012, 1, 1)
     assert tariff.holidays == (date(2012, 1, 2), MonthDay(12, 25))
-    assert tariff.closing.model_dump() == {"grace_s": 0, "lateness_s": 60, "silence_s": 604_800}
+    assert tariff.closing.model_dump() == {
+        "grace_s": 0,
+        "lateness_s": 60,
+        "silence_s": 604_800,
+        "late": "next-statement",
+    }
     calls, solar = tariff.meters["calls"], tariff.meters["solar"]
     assert isinstance(calls.price, Package)
     assert (calls.price.package_price, calls.price.free_units) == (Decimal("1.25"), Decimal(0))
@@ -162,7 +167,7 @@ WRONG = [
     ("seasons:\n", "seasons: []\nx:\n", 8, "seasons", "must be a mapping", "key: value"),
     # prices
     ("model: package", "model: packages", 20, "meters.calls.price.model", "unknown price model", '"package"'),
-    ("model: package, ", "", 20, "meters.calls.price", "has no model", "graduated, package, per_unit, volume"),
+    ("model: package, ", "", 20, "meters.calls.price", "has no model", "graduated_percentage, package, per_unit, percentage, volume"),
     ("price: {model: package, size: 1000, package_price: 1.25}", "price: 1.25", 20, "meters.calls.price",
      "must be a mapping with a model (1.25)", '{model: per_unit, unit_price: "1.25"}'),
     ("{unit_price: -0.15}", "{up_to: 20, unit_price: 1}", 32, "meters.solar.bands[1].price.tiers[1].up_to",
@@ -192,7 +197,7 @@ WRONG = [
      "meters.solar.bands[1]", "peak and off-peak both claim summer mon 17:59", "change the days or hours"),
     ('["12:00-18:00"]', '["12:00-18:00", "13:00-14:00"]', 25, "meters.solar.bands[0]",
      "peak claims summer mon 13:00 twice", "change"),
-    ("season: winter", "x: 1", 34, "meters.solar.bands[2].x", "unknown key", "days, hours, name, price, season"),
+    ("season: winter", "x: 1", 34, "meters.solar.bands[2].x", "unknown key", "days, hours, meters, name, price, season, where"),
     ('        days: [weekdays]\n        hours: ["12:00-18:00"]\n', "", 28, "meters.solar.bands[1]",
      "two bands take the rest of summer: peak and off-peak", "days or hours"),
     # tiers across bands
