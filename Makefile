@@ -7,11 +7,11 @@ PYTHONS := $(or $(PYTHON),python3.13 python3.12 python3.11 python3)
 PACKAGES := schemas pipeline sinks agents ratestream
 PIP := $(VENV)/bin/python -m pip --quiet --disable-pip-version-check --no-input
 
-.PHONY: help demo test lint format accuracy bench verify lock clean
+.PHONY: help demo test test-long lint format accuracy bench verify lock clean
 .DELETE_ON_ERROR:
 
 help: ## list what make can do
-	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "make %-8s %s\n", $$1, $$2}' Makefile
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-9s %s\n", $$1, $$2}' Makefile
 
 demo: $(READY) ## rate real homes and a made-up cloud, and show their statements
 	@$(VENV)/bin/ratestream demo $(ARGS)
@@ -19,6 +19,9 @@ demo: $(READY) ## rate real homes and a made-up cloud, and show their statements
 test: lint ## every check: lint, format, types, tests (ARGS='-k tier' chooses tests)
 	@echo '== pytest'
 	@$(VENV)/bin/python -m pytest -q $(ARGS)
+
+test-long: $(READY) ## each law of prices and statements for 10,000 examples, in some hours (RATESTREAM_TEST_EXAMPLES=COUNT for fewer)
+	@RATESTREAM_TEST_PROFILE=long $(VENV)/bin/python -m pytest -q tests/property $(ARGS)
 
 lint: $(READY) ## lint, format and types only
 	@echo '== ruff check'

@@ -9,6 +9,7 @@ projection   the journal becomes rows in ClickHouse
 intake_log   which files were read, and how far
 local        usage files in, charges and statements out, on one machine
 offline      the same without a directory
+rerating     what is booked, compared with what the same usage costs now, and booked anew
 books        a directory and its ClickHouse, opened together
 answers      what people ask of a directory
 owner        the process that has the directory answers for it

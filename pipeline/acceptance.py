@@ -13,7 +13,7 @@ from msgspec.structs import replace
 from pipeline.adjusting import check_correction, seat_of
 from pipeline.entries import Entry, Posting
 from pipeline.intake import Refusal, amount_out_of_range, too_late
-from pipeline.keeping import Fact
+from pipeline.keeping import Fact, Groups, with_facts
 from pipeline.ledger import LONG_AGO, AccountState, Ledger, Seat
 from pipeline.placing import NO_FACTS, Piece, carried
 from pipeline.posting import Period, Totals
@@ -136,16 +136,17 @@ class Acceptance:
         postings: list[Posting] = []
         counted: list[Period] = []
         for number, step in enumerate(self._steps):
-            statement, start, end = step.statement, step.start, step.end
             charges.append(self._post_step(step))
-            if step.is_own:
-                statement.cover(start, end)
-            if step.is_own and statement not in counted:
+            if not step.is_own:
+                continue
+            statement, end = step.statement, step.end
+            statement.cover(step.start, end)
+            if statement not in counted:
                 counted.append(statement)
                 statement.count(facts)
                 if awaited_by is not None and not self._counts(awaited_by, statement):
                     statement.count(awaited_by.usage_hash)
-            if step.sign > 0 and step.is_own:
+            if step.sign > 0:
                 postings.append(_posting(number, step))
                 if state.advance_to(usage.meter, end, step.seat.period, received):
                     ledger.move(state)
@@ -212,11 +213,26 @@ class Acceptance:
         """The state of the totals after the steps before."""
         before = [step.rated for step in self._steps if step.seat.totals is totals]
         if not before:
-            return Used(quantities, totals.groups, totals.base, not totals.added)
+            groups = totals.groups if totals.added else self._begun_with(totals)
+            return Used(quantities, groups, totals.base, not totals.added)
         groups = dict(totals.groups)
         for rated in before:
             groups.update(rated.groups)
         return Used(quantities, groups, before[-1].base, is_new=False)
+
+    def _begun_with(self, totals: Totals) -> Groups:
+        """What new totals begin with: a level as the steps before leave it, which are not posted yet."""
+        kept, terms = totals.terms.item.kept, totals.terms
+        if kept is None or not kept.is_carried or terms.period_start < self._state.open_from:  # those are carried to
+            return totals.groups
+        earlier = [
+            step
+            for step in self._steps
+            if step.is_own and step.seat.terms.meter == terms.meter and step.seat.terms.start < terms.start
+        ]
+        change = sum(step.sign * fact.quantity for step in earlier for fact in step.facts)
+        fact = Fact(b"", terms.start, terms.start, change)
+        return {**totals.groups, **with_facts(kept, totals.groups, (fact,), 1)} if change else totals.groups
 
     def _derive(self) -> Refusal | None:
         """Plan what the steps change in the items that are derived from those of the same terms."""

@@ -59,9 +59,7 @@ def _entry(key: FeeKey, about: tuple[int, int], due: Due | None, charged: int | 
     return FeeEntry(key[0], key[1], key[2], *about, str(unit_price), str(quantity), unit, str(exact))
 
 
-def fee_changes(
-    before: AccountState, after: AccountState, start: int, end: int
-) -> Iterator[tuple[FeeEntry, int, int]]:
+def fee_changes(before: AccountState, after: AccountState, start: int, end: int) -> Iterator[tuple[FeeEntry, int, int]]:
     """What the fees about a billing period change by from one plan of an account to another: the entry to charge, and
     what the fee came to before and after.
     """

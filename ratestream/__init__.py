@@ -6,6 +6,7 @@ options       what they have in common
 failures      which error ends a command with which code
 running       one run, from its files to its summary
 offline       one rating that keeps nothing
+rerating      one re-rating: what differs from what is booked
 demo          a run over the examples, explained
 usage_files   which files a command reads
 progress      how far a run has come

@@ -14,7 +14,8 @@ from tests.oracle.placing import MILLIONTH
 from tests.oracle.record import Identity, Reading
 
 _PART_NAMES = {
-    *("", "flat fee", "discount", "maximum", "minimum", "per transaction", "overage", "true-up"),
+    *("", "flat fee", "included", "discount", "maximum", "minimum", "per transaction", "overage", "true-up"),
+    *("connection", "rounding"),
 }
 """What parts may be called for which the oracle has rules."""
 
@@ -125,19 +126,23 @@ def parts(own: Own, export: Exported) -> Iterator[str]:
             yield f"charge {charge.charge_id}: its parts are of {quantity:f}, not of {charge.quantity:f}"
         for part in charge.parts:
             off = abs(Fraction(part.quantity * part.unit_price - part.amount))
-            if part.quantity and off > uneven(rules, Fraction(part.unit_price)):
+            if part.quantity and off > uneven(rules, Fraction(part.unit_price), part.quantity):
                 yield f"charge {charge.charge_id}: {part.quantity:f} × {part.unit_price:f} is not {part.amount:f}"
         strange = {part.name for part in charge.parts if not part.name.endswith(" %")} - _PART_NAMES
         if strange or any(part.tax_percent or part.tax for part in charge.parts):
             yield f"charge {charge.charge_id}: a part has the name {sorted(strange)} or a tax of its own"
 
 
-def uneven(rules: Meter | None, unit_price: Fraction) -> Fraction:
+def uneven(rules: Meter | None, unit_price: Fraction, quantity: Decimal) -> Fraction:
     """How far quantity × unit price may be from an amount that was divided last: by the digits that are shown."""
-    if rules is None or (rules.convert is None and all(band.price.model != "commitment" for band in rules.bands)):
+    models = {band.price.model for band in rules.bands} if rules else set()
+    if rules is None or (rules.convert is None and not models & {"commitment", "call"}):
         return Fraction(0)
+    if any("increment_decimals" in band.price.document for band in rules.bands):
+        return abs(Fraction(quantity))  # increments are rounded each; what they cost the lines tell
     groups = 1 if rules.per == "period" else 1000
-    return groups * (abs(unit_price) * MILLIONTH + Fraction(1, 10**12))
+    shown = abs(Fraction(quantity)) * Fraction(1, 10**12) if "call" in models else Fraction(0)  # the price of a second
+    return shown + groups * (abs(unit_price) * MILLIONTH + Fraction(1, 10**12))
 
 
 def _rules(own: Own, charge: Charge) -> Meter | None:

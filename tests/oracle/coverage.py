@@ -61,6 +61,18 @@ _PRICES: Mapping[str, Shape] = {
         "min_per_event": ANY,
         "max_per_event": ANY,
     },
+    "call": {
+        "model": ANY,
+        "connection_fee": ANY,
+        "slots": [{"from_s": ANY, "rate": ANY, "unit_s": ANY, "increment_s": ANY}],
+        "seconds": {"exact", "up", "down", "half-up"},
+        "included_s": ANY,
+        "increment_decimals": ANY,
+        "decimals": ANY,
+        "mode": {"half-up", "half-even", "up", "down"},
+        "maximum": ANY,
+        "beyond_maximum": {"free", "charged"},
+    },
     "commitment": {
         "model": ANY,
         "unit_price": ANY,
@@ -120,6 +132,7 @@ _METER = {
     },
     "priced_per": {"period", "record", "session", "hour", "day", "resource"},
     "resource": ANY,
+    "round_each": {"decimals": ANY, "mode": _MODES},
     "tiers_across_bands": {"separate", "pro-rata", "chronological"},
     "discount_percent": ANY,
     "maximum": ANY,
@@ -207,7 +220,8 @@ def _account_gaps(contracts: Contracts) -> Iterator[Gap]:
 
 
 def _export_gaps(export: Exported) -> Iterator[Gap]:
-    """What statements and charges have that no covered contract leads to."""
+    """What statements and charges have that no covered contract leads to, or that is not read at all."""
+    yield from (Gap(f"export: {key}", frozenset()) for key in sorted(export.unknown))
     for statement in export.statements:
         concerned = frozenset([(statement.tenant, statement.account)])
         named = f"account {statement.account}, statement"
@@ -268,6 +282,8 @@ def _combinations(document: Document) -> Iterator[str]:
                 yield f"{path}.first_flat_fee {band['price']['first_flat_fee']}"
             if band["price"].get("first_flat_fee") == "always" and (grouped or "tiers_across_bands" in meter):
                 yield f"{path}: first_flat_fee always with aggregation, priced_per or tiers_across_bands"
+        if "round_each" in meter and any(band["price"]["model"] in ("call", "percentage") for band in bands):
+            yield f"{path}: round_each of calls or percentages"
         by_record = {"attributes", "round_per"} & convert.keys() or convert.get("times") == "hours"
         if "at_least" in aggregation and by_record:
             yield f"{path}: aggregation.at_least with convert by record"

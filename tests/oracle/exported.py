@@ -150,6 +150,8 @@ class Exported:
     charges: list[Charge] = field(default_factory=list)
     statements: list[Statement] = field(default_factory=list)
     rejections: list[tuple[str, str, int]] = field(default_factory=list)
+    unknown: set[str] = field(default_factory=set)
+    """What the lines of `rate` have that none of the nouns above has."""
 
 
 def read_export(place: Path) -> Exported:
@@ -162,6 +164,7 @@ def _documents(file: Path) -> Exported:
     with file.open(encoding="utf-8") as lines:
         for line in lines:
             ((kind, values),) = json.loads(line).items()
+            found.unknown.update(_unknown(kind, values))
             if kind == "charge":
                 found.charges.append(_charge(values))
             elif kind == "statement":
@@ -170,6 +173,22 @@ def _documents(file: Path) -> Exported:
                 position = values["position"]
                 found.rejections.append((values["reason"], position["origin"], position["offset"]))
     return found
+
+
+_NOUNS: dict[str, type] = {
+    **{"charge": Charge, "charge.parts": Part, "statement": Statement, "statement.lines": Line},
+    **{"statement.taxes": TaxLine, "statement.settlements": Settlement, "statement.allowances": Allowance},
+}
+
+
+def _unknown(kind: str, values: Values) -> Iterator[str]:
+    """The keys that are not read."""
+    if kind in _NOUNS:
+        for key, value in values.items():
+            if key not in _NOUNS[kind].__annotations__:
+                yield f"{kind}.{key}"
+            for inner in value if isinstance(value, list) else ():
+                yield from _unknown(f"{kind}.{key}", inner)
 
 
 def _tables(folder: Path) -> Exported:

@@ -11,6 +11,7 @@ from fractions import Fraction
 from hashlib import blake2b
 from math import ceil
 
+from tests.oracle.calls import call_rows
 from tests.oracle.contracts import Account, Tariff
 from tests.oracle.items import Aggregation, Meter, Price
 from tests.oracle.local_time import days_in, season_of
@@ -26,7 +27,9 @@ def item_rows(account: Account, where: Range, facts: Sequence[Fact]) -> list[Row
     """What the facts of one item in one range cost; without facts what is due without usage."""
     rules = where.rules
     days = _day_counter(account, where)
-    if rules.by_record:
+    if rules.bands[0].price.model == "call":
+        found = list(call_rows(rules, _in_time(facts), {band.name: band.price.document for band in rules.bands}))
+    elif rules.by_record:
         found = _transactions(rules, facts)
     elif rules.across == "chronological":
         found = _in_order_of_time(rules, facts, days)
@@ -36,7 +39,7 @@ def item_rows(account: Account, where: Range, facts: Sequence[Fact]) -> list[Row
         groups: dict[str, list[Fact]] = {}
         for fact in facts:
             groups.setdefault(_group(account, rules, fact), []).append(fact)
-        found = [row for group in groups.values() for row in _group_rows(account, where, group, days)]
+        found = [row for group in groups.values() for row in _each(rules, _group_rows(account, where, group, days))]
     found = added_up(found)
     return [*found, *_limits(rules, sum((row.exact for row in found), ZERO))]
 
@@ -61,6 +64,13 @@ def derived_rows(tariff: Tariff, amounts: dict[str, Fraction], share: Fraction) 
         excess = sum(amounts.values(), ZERO) - most
         if excess > 0:
             yield "maximum", flat("", 0, "maximum", -excess)
+
+
+def _each(rules: Meter, rows: list[Row]) -> list[Row]:
+    """The rows of something that is priced by itself, with what rounding it adds."""
+    exact = sum((row.exact for row in rows), ZERO)
+    change = rounded(exact, *rules.round_each) - exact if rules.round_each else ZERO
+    return [*rows, flat("", 0, "rounding", change)] if change else rows
 
 
 def _day_counter(account: Account, where: Range) -> Callable[[str | None], int]:

@@ -118,6 +118,7 @@ class Meter:
     minimum: Fraction | None
     taxes: Taxes | None
     bands: tuple[Band, ...]
+    round_each: tuple[int, str] | None
 
     @property
     def priced_unit(self) -> str:
@@ -126,8 +127,8 @@ class Meter:
 
     @property
     def by_record(self) -> bool:
-        """Whether transactions are priced, not quantities."""
-        return self.bands[0].price.model == "percentage"
+        """Whether transactions or calls are priced, not quantities."""
+        return self.bands[0].price.model in ("percentage", "call")
 
     @property
     def is_whole(self) -> bool:
@@ -187,7 +188,12 @@ def meter_of(name: str, document: Document) -> Meter:
         minimum=_optional(document, "minimum"),
         taxes=taxes_in(document),
         bands=tuple(map(_band, whole_time or document["bands"])),
+        round_each=_rounding(document["round_each"]) if "round_each" in document else None,
     )
+
+
+def _rounding(document: Document) -> tuple[int, str]:
+    return int(document["decimals"]), document.get("mode", "half-up")
 
 
 def _optional(document: Document, key: str) -> Fraction | None:

@@ -239,11 +239,21 @@ meters:
     usage_of: [call]
     unit: unit
     priced_per: session
+    round_each: {decimals: 1, mode: half-even}
     price: {model: package, size: "5", package_price: "0.07"}
   payment:
     unit: EUR
     price: {model: percentage, percent: "1.3", fixed_per_event: "0.05", free_events: 3, free_amount: "9",
       min_per_event: "0.08", max_per_event: "0.1"}
+  talk:
+    usage_of: [call]
+    unit: unit
+    bands:
+      - {name: south, where: {region: south}, price: {model: call, connection_fee: "0.11", included_s: 12,
+          seconds: up, decimals: 3, mode: up, maximum: "0.62", slots: [
+          {rate: "0.2", unit_s: 3, increment_s: 2}, {from_s: 5, rate: "0.1", unit_s: 7, increment_s: 1}]}}
+      - {name: elsewhere, price: {model: call, increment_decimals: 2, slots: [
+          {rate: "0.05", unit_s: 3, increment_s: 1}, {from_s: 4, rate: "0.7", unit_s: 60, increment_s: 6}]}}
   card:
     usage_of: [payment]
     unit: EUR

@@ -68,7 +68,9 @@ def lines(own: Own, export: Exported) -> Iterator[str]:
         for line in statement.lines:
             off = abs(Fraction(line.quantity * line.unit_price - line.exact))
             tariff = own.tariff(account_of(statement), (line.tariff, line.version))
-            allowed = uneven(tariff.meters.get(line.meter) if tariff else None, Fraction(line.unit_price))
+            allowed = uneven(
+                tariff.meters.get(line.meter) if tariff else None, Fraction(line.unit_price), line.quantity
+            )
             if line.kind == "recurring":  # each time that it is served, its quantity is shown to a millionth
                 allowed = 2 * (abs(Fraction(line.unit_price)) / 10**6 + Fraction(1, 10**18))
             if line.quantity and off > allowed:
@@ -181,7 +183,8 @@ def _free_units(account: Account, entry: Assignment, rules: Meter) -> Fraction:
         days = len([day for day in dates if band.season in (None, season_of(entry.tariff, day))])
         key = band.name if rules.across == "separate" else (band.season, band.is_for)
         if days:
-            found[key] = Fraction(band.price.free_units) * (days if band.price.per_day else 1)
+            free = Fraction(band.price.free_units) * (days if band.price.per_day else 1)
+            found[key] = free or band.price.number("included_s")
     return sum(found.values(), Fraction(0))
 
 

@@ -77,6 +77,16 @@ def test_a_charge(rated: tuple[Path, Exported]) -> None:
     assert report.not_worked_out == [f"account {charges[0].account}: charge of kind gift"]
 
 
+def test_a_field_of_an_export(tmp_path: Path, rated: tuple[Path, Exported]) -> None:
+    """A field that nobody reads could say anything."""
+    folder, _ = rated
+    lines = (folder / "rated.jsonl").read_text(encoding="utf-8")
+    (tmp_path / "rated.jsonl").write_text(lines.replace('"tier":', '"unheard-of":1,"tier":', 1), encoding="utf-8")
+    assert report_on(folder, read_export(tmp_path / "rated.jsonl")).not_worked_out == [
+        "export: charge.parts.unheard-of"
+    ]
+
+
 def test_the_command_says_so(tmp_path: Path, rated: tuple[Path, Exported]) -> None:
     folder, _ = rated
     accounts = folder / "accounts.yaml"

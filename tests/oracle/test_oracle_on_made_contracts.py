@@ -56,7 +56,7 @@ def test_running_of_many_items(tmp_path: Path) -> None:
     assert report.statements > 5
 
 
-EXAMPLES = ("cloud-functions", "factory-demand", "saas-plan", "water-bill")
+EXAMPLES = ("cloud-functions", "factory-demand", "phone-plan", "saas-plan", "water-bill")
 
 
 @pytest.mark.parametrize("name", EXAMPLES)

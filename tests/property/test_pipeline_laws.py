@@ -3,7 +3,6 @@
 from collections.abc import Sequence
 from datetime import datetime, timedelta
 from decimal import Decimal
-from fractions import Fraction
 from itertools import pairwise
 from typing import Any
 from zoneinfo import ZoneInfo
@@ -18,7 +17,7 @@ from schemas.fixed_point import AMOUNT_ONE, QUANTITY_ONE
 from schemas.instants import SECOND_US, from_us, to_us
 from schemas.statement import LineKind, Statement
 from schemas.usage import UsageRecord
-from tests.property.price_documents import SEASONS, decimals, meters, prices, unit_prices
+from tests.property.price_documents import SEASONS, decimals, meters, unit_prices
 from tests.property.strategies import (
     FIRST,
     SPAN_MINUTES,
@@ -29,8 +28,7 @@ from tests.property.strategies import (
     usage,
     worlds,
 )
-from tests.property.test_price_laws import price_of
-from tests.small_books import Books, account, per_unit, tariff
+from tests.small_books import Books, account, per_unit, reading, tariff
 
 
 def closed(world: World, records: Sequence[UsageRecord]) -> list[Statement]:
@@ -45,7 +43,7 @@ def in_order(records: Sequence[UsageRecord]) -> list[UsageRecord]:
     return sorted(records, key=lambda usage: (usage.start, usage.end, usage.corrects or "", usage.id))
 
 
-@examples(400)
+@examples(100)
 @given(worlds(), usage())
 def test_charges_add_up_to_their_statement(world: World, records: list[UsageRecord]) -> None:
     """Whatever comes late, is corrected or refused; and each statement is the sum of its lines and taxes."""
@@ -57,6 +55,9 @@ def test_charges_add_up_to_their_statement(world: World, records: list[UsageReco
         assert sum(charge.amount for charge in charges) == statement.exact
         assert len(charges) == statement.charges
         assert sum(line.exact for line in statement.lines) == statement.exact
+        if all(of.rounding.at == "line" for of in world.tariffs):
+            assert sum(line.amount for line in statement.lines) == statement.net
+        assert statement.due == statement.total - sum(one.amount for one in statement.settlements)
         assert statement.total == statement.net + statement.tax
         assert statement.tax == sum(tax.amount for tax in statement.taxes)
         running = [charge.running_total for charge in charges]
@@ -68,31 +69,12 @@ def test_charges_add_up_to_their_statement(world: World, records: list[UsageReco
         assert charge.statement_start >= charge.period_start or charge.kind == "recurring"
 
 
-@examples(300)
-@given(prices, plain_usage(), st.sampled_from(ZONES), st.sampled_from([1, 15, 31]))
-def test_charges_of_a_period_are_the_price_of_its_total(
-    price: dict[str, Any], records: list[UsageRecord], zone: str, billing_day: int
-) -> None:
-    """Against the words of the tariff, worked out with no code of the pipeline."""
-    events = [replace(record, end=record.start) for record in records]
-    world = World((tariff(price),), account(zone=zone, billing_day=billing_day))
-    statements = {s.period_start: s for s in closed(world, events)}
-    calendar = Calendar(ZoneInfo(zone), billing_day)
-    totals: dict[tuple[int, int], Fraction] = {}
-    for event in events:
-        period = calendar.period(to_us(event.start))
-        totals[period] = totals.get(period, Fraction(0)) + Fraction(event.quantity or 0)
-    for (start, end), total in totals.items():
-        days = (from_us(end).astimezone(ZoneInfo(zone)).date() - from_us(start).astimezone(ZoneInfo(zone)).date()).days
-        assert Fraction(statements[start].exact, AMOUNT_ONE) == price_of(price, total, days)
-
-
-@examples(200)
+@examples(100)
 @given(worlds(), usage(), st.data())
 def test_shuffled_and_repeated_records_taken_in_order_give_the_same_bytes(
     world: World, records: list[UsageRecord], data: st.DataObject
 ) -> None:
-    repeated = data.draw(st.permutations([r for r in records for _ in range(data.draw(st.integers(1, 3)))]))
+    repeated = data.draw(st.permutations([r for r in records for _ in range(data.draw(st.integers(2, 5)))]))
     assert json.encode(closed(world, in_order(repeated))) == json.encode(closed(world, in_order(records)))
 
 
@@ -101,14 +83,14 @@ def facts(statement: Statement) -> Statement:
     return replace(statement, charges=0, charges_digest="")
 
 
-@examples(300)
+@examples(100)
 @given(worlds(), plain_usage(), st.data())
 def test_any_order_comes_to_the_same(world: World, records: list[UsageRecord], data: st.DataObject) -> None:
-    repeated = data.draw(st.permutations([r for r in records for _ in range(data.draw(st.integers(1, 3)))]))
+    repeated = data.draw(st.permutations([r for r in records for _ in range(data.draw(st.integers(2, 5)))]))
     assert [facts(s) for s in closed(world, repeated)] == [facts(s) for s in closed(world, records)]
 
 
-@examples(200)
+@examples(100)
 @given(worlds(), plain_usage(least=2), st.data())
 def test_what_came_late_is_paid_in_the_end(world: World, records: list[UsageRecord], data: st.DataObject) -> None:
     """Closed on the way or all at the end, the exact amounts come to the same where nothing came too late."""
@@ -142,7 +124,7 @@ def _net_of_usage(books: Books, of: Statement) -> int:
     return own.net - adjustments + adjusted
 
 
-@examples(200)
+@examples(100)
 @given(worlds(), plain_usage(), st.data())
 def test_a_void_and_the_record_again_are_the_record_once(
     world: World, records: list[UsageRecord], data: st.DataObject
@@ -151,10 +133,10 @@ def test_a_void_and_the_record_again_are_the_record_once(
     void = replace(chosen, id="void", quantity=None, corrects=chosen.id)
     again = replace(chosen, id="again")
     repeated = data.draw(st.permutations([*records, void, again]))
-    assert _money(closed(world, repeated)) == _money(closed(world, records))
+    assert money(closed(world, repeated)) == money(closed(world, records))
 
 
-@examples(200)
+@examples(100)
 @given(worlds(), plain_usage(), plain_usage(most=1), st.data())
 def test_a_replacement_is_a_void_and_a_new_record(
     world: World, records: list[UsageRecord], other: list[UsageRecord], data: st.DataObject
@@ -165,21 +147,29 @@ def test_a_replacement_is_a_void_and_a_new_record(
     one = data.draw(st.permutations([*records, replace(new, corrects=chosen.id)]))
     two = data.draw(st.permutations([*records, void, new]))
     if _refused(world, one) == _refused(world, records) == _refused(world, two):
-        assert _money(closed(world, one)) == _money(closed(world, two))
+        assert money(closed(world, one)) == money(closed(world, two))
+
+
+def test_a_replaced_change_of_a_level_is_not_carried_on() -> None:
+    """Where the new one is the first usage of its period: its level began with the old one's."""
+    level = tariff(meters={"power": {"unit": "seat", "aggregation": {"function": "average"}, "price": per_unit("1")}})
+    old, new = reading("old", "1", "2024-01-15"), reading("new", "1", "2024-02-01", corrects="old")
+    january, february = closed(World((level,), account()), [old, new])
+    assert (january.exact, february.exact) == (0, AMOUNT_ONE)
 
 
 def _refused(world: World, records: Sequence[UsageRecord]) -> int:
     return len(world.books(closes=False).take(*records).refusals)
 
 
-def _money(statements: Sequence[Statement]) -> list[tuple[object, ...]]:
+def money(statements: Sequence[Statement]) -> list[tuple[object, ...]]:
     """Lines in a certain order, taxes and totals: what the customer sees."""
     return [
         (s.period_start, sorted(map(json.encode, s.lines)), s.taxes, s.exact, s.net, s.tax, s.total) for s in statements
     ]
 
 
-@examples(200)
+@examples(100)
 @given(
     meters(),
     st.sampled_from(ZONES),
@@ -203,10 +193,10 @@ def test_parts_of_a_record_cost_what_it_costs(
 
     world = World((tariff(**meter, seasons=SEASONS, holidays=["01-26", "2024-02-29"]),), account(zone=zone))
     parts = [record(f"p{n}", *ends) for n, ends in enumerate(pairwise(borders))]
-    assert _money(closed(world, parts)) == _money(closed(world, [record("whole", begin, end)]))
+    assert money(closed(world, parts)) == money(closed(world, [record("whole", begin, end)]))
 
 
-@examples(200)
+@examples(100)
 @given(unit_prices, decimals(0, 50, 6), st.sampled_from(ZONES), st.sampled_from([1, 15, 31]), plain_usage())
 def test_one_second_over_the_end_of_a_period_moves_an_event_and_nothing_else(
     unit_price: str, quantity: str, zone: str, billing_day: int, records: list[UsageRecord]

@@ -8,10 +8,16 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pipeline.pricing import BandPrices, compile_bands
+from pipeline.pricing.committed import Committed
+from pipeline.pricing.models import standing_part
+from pipeline.pricing.package import Package
+from pipeline.pricing.volume import Volume
 from pipeline.splitting import allot, share_by_time
 from schemas.charge import Part
 from schemas.fixed_point import AMOUNT_ONE, QUANTITY_ONE
+from schemas.price import Price
 from tests.property.price_documents import SEASONS, meters, prices
+from tests.property.reference_prices import price_of, rounded
 from tests.property.strategies import examples
 from tests.small_books import Json, tariff
 
@@ -26,6 +32,12 @@ def compiled(meter: Json, days: int) -> BandPrices:
     return compile_bands(document.meters["power"], lambda season: days if season is None else days // 2)
 
 
+def compiled_document(price: Json) -> Price:
+    """The one price of a tariff."""
+    (found,) = tariff(price).meters["power"].prices
+    return found
+
+
 def summed(*parts: Sequence[Part]) -> dict[tuple[str, int, int, bool], tuple[int, int]]:
     """Quantity and amount of each band, tier and unit price, without those that come to nothing."""
     sums: dict[tuple[str, int, int, bool], tuple[int, int]] = {}
@@ -36,7 +48,7 @@ def summed(*parts: Sequence[Part]) -> dict[tuple[str, int, int, bool], tuple[int
     return {key: found for key, found in sums.items() if found != (0, 0)}
 
 
-@examples(400)
+@examples(250)
 @given(meters(), days, st.data())
 def test_two_steps_are_one(meter: Json, of_days: int, data: st.DataObject) -> None:
     price = compiled(meter, of_days)
@@ -46,60 +58,45 @@ def test_two_steps_are_one(meter: Json, of_days: int, data: st.DataObject) -> No
     assert price.between(a, a) == []
 
 
-@examples(300)
+@examples(250)
 @given(meters(), days, st.data())
 def test_parts_add_up_to_the_quantity_of_their_band(meter: Json, of_days: int, data: st.DataObject) -> None:
     price = compiled(meter, of_days)
-    counted = [name for name, band in zip(price.names, price.separate, strict=True) if type(band).__name__ != "Package"]
+    counted = [
+        name
+        for name, band in zip(price.names, price.separate, strict=True)
+        if not isinstance(band, Package) and not (isinstance(band, Volume) and band.gap)
+    ]
     before, after = ([data.draw(totals) for _ in price.names] for _ in range(2))
     parts = price.between(before, after)
     for name in counted:
         index = price.names.index(name)
         assert sum(part.quantity for part in parts if part.band == name) == after[index] - before[index]
-    assert all(part.amount == part.quantity * part.unit_price for part in parts if part.quantity)
+    if not any(isinstance(band, Committed) for band in price.separate):  # those may end within a millionth of a unit
+        assert all(part.amount == part.quantity * part.unit_price for part in parts if part.quantity)
 
 
-def price_of(price: Json, total: Fraction, days: int) -> Fraction:
-    """What a total of zero or more costs, by the words of the tariff and with no code of the pipeline."""
-    times = days if price.get("tiers_per") == "day" else 1
-    paid = max(Fraction(0), total - Fraction(price["free_units"]) * times)
-    if price["model"] == "per_unit":
-        return paid * Fraction(price["unit_price"])
-    if price["model"] == "package":
-        return -(-paid // Fraction(price["size"])) * Fraction(price["package_price"])
-    cost = lower = Fraction(0)
-    for tier in price["tiers"]:
-        upper = None if tier["up_to"] is None else Fraction(tier["up_to"]) * times
-        unit_price, flat_fee = Fraction(tier["unit_price"]), Fraction(tier["flat_fee"])
-        is_last = upper is None or paid <= upper
-        if paid > 0 and price["model"] == "volume" and is_last:
-            return paid * unit_price + flat_fee
-        if paid > lower and price["model"] == "graduated":
-            cost += (paid - lower if is_last or upper is None else upper - lower) * unit_price + flat_fee
-        if is_last or upper is None:
-            return cost
-        lower = upper
-    raise AssertionError("the last tier has no end")
-
-
-@examples(500)
+@examples(250)
 @given(prices, days, st.data())
 def test_prices_are_what_the_tariff_says(price: Json, of_days: int, data: st.DataObject) -> None:
     tiers = [
-        Decimal(t["up_to"]) * (of_days if price["tiers_per"] == "day" else 1)
+        Decimal(t["up_to"]) * (of_days if price.get("tiers_per") == "day" else 1)
         for t in price.get("tiers", ())
         if t["up_to"]
     ]
     near = [int(bound * QUANTITY_ONE) + step for bound in tiers for step in (-1, 0, 1)]
-    total = data.draw(st.one_of(st.integers(0, 200 * QUANTITY_ONE), st.sampled_from([0, 1, *near])))
+    total = data.draw(st.one_of(totals, st.sampled_from([0, 1, *near])))
     found = sum(part.amount for part in compiled({"price": price}, of_days).between([0], [total]))
-    assert Fraction(found, AMOUNT_ONE) == price_of(price, Fraction(total, QUANTITY_ONE), of_days)
+    standing = standing_part("", compiled_document(price))
+    due = found + (standing.amount if standing is not None else 0)
+    expected = price_of(price, Fraction(total, QUANTITY_ONE), of_days)
+    assert Fraction(due, AMOUNT_ONE) == sum(rounded(amount) for _, amount in expected)
 
 
 sums = st.integers(0, 10**20)
 
 
-@examples(400)
+@examples(250)
 @given(st.lists(sums, min_size=1, max_size=6), st.lists(st.integers(0, 10**6), min_size=1, max_size=6))
 def test_a_table_has_the_sums_that_it_was_given(rows: list[int], weights: list[int]) -> None:
     total = sum(rows)
@@ -112,7 +109,7 @@ def test_a_table_has_the_sums_that_it_was_given(rows: list[int], weights: list[i
             assert abs(cell * total - of_row * of_column) < 2 * max(total, 1)
 
 
-@examples(300)
+@examples(250)
 @given(
     st.integers(-(10**18), 10**18),
     st.integers(-(10**15), 10**15),

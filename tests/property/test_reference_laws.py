@@ -20,9 +20,10 @@ from schemas.instants import from_us, to_us
 from schemas.statement import LineKind, Statement
 from schemas.usage import UsageRecord
 from tests.property.price_documents import HOLIDAYS, SEASONS, items
-from tests.property.reference_prices import Month, Use, cost_of, rounded
+from tests.property.reference_items import Month, Use, cost_of
+from tests.property.reference_prices import rounded
 from tests.property.strategies import ATTRIBUTES, FIRST, ZONES, examples
-from tests.small_books import Books, Json, account, tariff
+from tests.small_books import Books, Json, account, at, reading, tariff
 
 LONGEST_MINUTES = 61
 IN_STEPS = ("call", "percentage")
@@ -92,11 +93,21 @@ def test_every_line_is_what_the_tariff_says(kind: str, data: st.DataObject, abou
         if line.kind is LineKind.USAGE:
             key = (line.band, line.tier if by_tier else 0)
             found[key] = found.get(key, Fraction(0)) + Fraction(line.exact, AMOUNT_ONE)
-    uses = [
-        Use(r.id, r.start, r.end, Fraction(r.quantity or 0), r.session, r.attributes or {}) for r in records
-    ]
+    uses = [Use(r.id, r.start, r.end, Fraction(r.quantity or 0), r.session, r.attributes or {}) for r in records]
     expected: dict[tuple[str, int], Fraction] = {}
     for band, tier, exact in cost_of(item, uses, month):
         key = (band, tier if by_tier else 0)
         expected[key] = expected.get(key, Fraction(0)) + rounded(exact)
     assert {key: amount for key, amount in found.items() if amount} == {k: e for k, e in expected.items() if e}
+
+
+def test_a_level_is_divided_once() -> None:
+    """0.03 ÷ 7 × 10⁻¹² × 26 ÷ 29 days ends in 3842.36…: rounded before the days are counted, it would end in 3843."""
+    item = {
+        "price": {"model": "per_unit", "unit_price": "0.000000000001"},
+        "aggregation": {"function": "level"},
+        "convert": {"unit": "seat", "divide_by": "7"},
+    }
+    month = Month(at("2024-02-01"), at("2024-03-01"), ZoneInfo("UTC"))
+    statement = stated(item, [reading("r", "0.03", "2024-02-04")], month, 1)
+    assert statement.exact == 3842

@@ -135,7 +135,7 @@ def batches(records: Sequence[UsageRecord], sizes: Sequence[int]) -> Iterator[tu
 sizes_of_batches = st.lists(st.integers(1, 6), min_size=1, max_size=5)
 
 
-@examples(300)
+@examples(100)
 @given(busy_worlds(), rough_usage(), sizes_of_batches, st.booleans())
 def test_batching_and_restarting_change_nothing(
     world: World, records: list[UsageRecord], sizes: list[int], restarts: bool
@@ -169,7 +169,7 @@ def meaning(run: Recorder) -> object:
     return others, state.open_from, state.watermarks, state.advance, [period.start for period in state.held()]
 
 
-@examples(300)
+@examples(100)
 @given(busy_worlds(), rough_usage(), sizes_of_batches, st.sets(st.integers(0, 30)))
 def test_what_was_in_memory_before_changes_nothing(
     world: World, records: list[UsageRecord], sizes: list[int], restarted_after: set[int]
@@ -189,7 +189,7 @@ def test_what_was_in_memory_before_changes_nothing(
     assert killed.told.changes == kept.told.changes
 
 
-@examples(200)
+@examples(100)
 @given(busy_worlds(), rough_usage(), sizes_of_batches, st.data())
 def test_a_batch_that_was_not_committed_is_taken_again(
     world: World, records: list[UsageRecord], sizes: list[int], data: st.DataObject
@@ -206,7 +206,7 @@ def test_a_batch_that_was_not_committed_is_taken_again(
     assert killed.told.changes == kept.told.changes
 
 
-@examples(200)
+@examples(100)
 @given(busy_worlds(), rough_usage(), sizes_of_batches)
 def test_every_record_is_counted_once(world: World, records: list[UsageRecord], sizes: list[int]) -> None:
     """accepted + duplicates + refused = received; and what was not refused is a duplicate when it comes again."""

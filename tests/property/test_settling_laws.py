@@ -54,7 +54,7 @@ def latest(books: Books) -> list[Statement]:
     return list({statement.period_start: statement for statement in own}.values())
 
 
-@examples(200)
+@examples(100)
 @given(settled_worlds(), usage(most=16), st.integers(1, 5))
 def test_batches_and_restarts_settle_the_same(world: World, records: list[UsageRecord], size: int) -> None:
     parts, whole = taken(world, records, size), taken(world, records, len(records))
@@ -62,7 +62,7 @@ def test_batches_and_restarts_settle_the_same(world: World, records: list[UsageR
     assert parts.state().drawn == whole.state().drawn
 
 
-@examples(300)
+@examples(100)
 @given(settled_worlds(), usage(most=16))
 def test_what_was_paid_adds_up(world: World, records: list[UsageRecord]) -> None:
     """Each credit pays what it has, once; each statement says what is left to pay."""
@@ -77,7 +77,7 @@ def test_what_was_paid_adds_up(world: World, records: list[UsageRecord]) -> None
     assert {one.name: one.remaining for one in balances(books.state())} == {n: a - drawn[n] for n, a in amounts.items()}
 
 
-@examples(300)
+@examples(100)
 @given(settled_worlds(), usage(most=16))
 def test_the_last_revision_sums_all_charges(world: World, records: list[UsageRecord]) -> None:
     books = taken(world, records, len(records))
@@ -90,7 +90,7 @@ def test_the_last_revision_sums_all_charges(world: World, records: list[UsageRec
     assert len({c.charge_id for c in books.charges}) == len(books.charges)
 
 
-@examples(200)
+@examples(100)
 @given(settled_worlds(), usage(most=16))
 def test_credits_and_interim_statements_change_no_amount(world: World, records: list[UsageRecord]) -> None:
     plain = replace_world(world, account=world.account.model_copy(update={"credits": (), "progressive": None}))
@@ -104,7 +104,7 @@ def _unsettled(statement: Statement) -> Statement:
     return replace(statement, lines=lines, settlements=(), due=0)
 
 
-@examples(200)
+@examples(100)
 @given(settled_worlds(progressive=False), plain_usage(), st.data())
 def test_the_order_of_usage_settles_nothing_else(world: World, records: list[UsageRecord], data: st.DataObject) -> None:
     """Without interim statements, which ask as usage comes."""

@@ -178,3 +178,16 @@ def test_usage_after_a_totals_was_priced_again_goes_on_from_there() -> None:
     assert amounts(made.charges[-2:]) == [Decimal("0.5"), Decimal("0.05")]
     made.take(reading("feb", "1", "2024-02-06", meter="gas"))
     assert money(made.close_all()[0].exact) == Decimal("1.55")
+
+
+def test_what_is_no_item_has_no_terms() -> None:
+    """Such as a minimum or a fee, whose charge is explained without any."""
+    made = books({"energy": {**ENERGY, "minimum": "5"}}, surcharges=[{"name": "levy", "percent": "10"}])
+    made.take(reading("a", "1", "2024-01-10"))
+    made.close_all()
+    plan, found = made.state().plan, []
+    for charge in made.charges:
+        period = (charge.period_start, charge.period_end)
+        terms = made.plans.terms_under(plan, charge.meter, charge.tariff, charge.version, period, charge.usage_start)
+        found.append((charge.meter, terms is not None))
+    assert found == [("energy", True), ("levy", True), ("Minimum energy", False)]

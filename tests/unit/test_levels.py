@@ -184,3 +184,14 @@ def test_a_closing_prices_a_level_by_the_days_that_are_left() -> None:
     assert amounts(made.charges) == [31]
     made.redeclare([plan], [account(("plan", "2024-01-01", "2024-01-11"))])
     assert [money(s.exact) for s in made.close_all()] == [10]
+
+
+@pytest.mark.parametrize("closes", [False, True])
+def test_a_change_may_be_moved_into_a_later_period(closes: bool) -> None:
+    made = books(closes=closes)
+    made.take(reading("a", "2", "2024-01-01"))
+    if closes:
+        made.take(reading("zero", "0", "2024-03-10"))
+    made.take(reading("b", "3", "2024-02-01", corrects="a"))
+    made.close_all()
+    assert by_month(made.charges) == ([0, 93, 93] if closes else [0, 93])

@@ -167,7 +167,8 @@ WRONG = [
     ("seasons:\n", "seasons: []\nx:\n", 8, "seasons", "must be a mapping", "key: value"),
     # prices
     ("model: package", "model: packages", 20, "meters.calls.price.model", "unknown price model", '"package"'),
-    ("model: package, ", "", 20, "meters.calls.price", "has no model", "graduated_percentage, package, per_unit, percentage, volume"),
+    ("model: package, ", "", 20, "meters.calls.price", "has no model",
+     "graduated_percentage, package, per_unit, percentage, volume"),
     ("price: {model: package, size: 1000, package_price: 1.25}", "price: 1.25", 20, "meters.calls.price",
      "must be a mapping with a model (1.25)", '{model: per_unit, unit_price: "1.25"}'),
     ("{unit_price: -0.15}", "{up_to: 20, unit_price: 1}", 32, "meters.solar.bands[1].price.tiers[1].up_to",
@@ -197,7 +198,8 @@ WRONG = [
      "meters.solar.bands[1]", "peak and off-peak both claim summer mon 17:59", "change the days or hours"),
     ('["12:00-18:00"]', '["12:00-18:00", "13:00-14:00"]', 25, "meters.solar.bands[0]",
      "peak claims summer mon 13:00 twice", "change"),
-    ("season: winter", "x: 1", 34, "meters.solar.bands[2].x", "unknown key", "days, hours, meters, name, price, season, where"),
+    ("season: winter", "x: 1", 34, "meters.solar.bands[2].x", "unknown key",
+     "days, hours, meters, name, price, season, where"),
     ('        days: [weekdays]\n        hours: ["12:00-18:00"]\n', "", 28, "meters.solar.bands[1]",
      "two bands take the rest of summer: peak and off-peak", "days or hours"),
     # tiers across bands
