@@ -176,8 +176,13 @@ def _documents(file: Path) -> Exported:
 
 
 _NOUNS: dict[str, type] = {
-    **{"charge": Charge, "charge.parts": Part, "statement": Statement, "statement.lines": Line},
-    **{"statement.taxes": TaxLine, "statement.settlements": Settlement, "statement.allowances": Allowance},
+    "charge": Charge,
+    "charge.parts": Part,
+    "statement": Statement,
+    "statement.lines": Line,
+    "statement.taxes": TaxLine,
+    "statement.settlements": Settlement,
+    "statement.allowances": Allowance,
 }
 
 
