@@ -20,7 +20,7 @@ test: lint ## every check: lint, format, types, tests (ARGS='-k tier' chooses te
 	@echo '== pytest'
 	@$(VENV)/bin/python -m pytest -q $(ARGS)
 
-test-long: $(READY) ## each law of prices and statements for 10,000 examples, in some hours (RATESTREAM_TEST_EXAMPLES=COUNT for fewer)
+test-long: $(READY) ## each law of prices and statements for 10,000 examples, in an hour or two (RATESTREAM_TEST_EXAMPLES=COUNT for fewer)
 	@RATESTREAM_TEST_PROFILE=long $(VENV)/bin/python -m pytest -q tests/property $(ARGS)
 
 lint: $(READY) ## lint, format and types only

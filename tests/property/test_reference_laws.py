@@ -19,7 +19,8 @@ from schemas.fixed_point import AMOUNT_ONE
 from schemas.instants import from_us, to_us
 from schemas.statement import LineKind, Statement
 from schemas.usage import UsageRecord
-from tests.property.price_documents import HOLIDAYS, SEASONS, items
+from tests.property.price_documents import HOLIDAYS, SEASONS, chargings, items
+from tests.property.reference_charging import limited, session_cost
 from tests.property.reference_items import Month, Use, cost_of
 from tests.property.reference_prices import rounded
 from tests.property.strategies import ATTRIBUTES, FIRST, ZONES, examples
@@ -99,6 +100,31 @@ def test_every_line_is_what_the_tariff_says(kind: str, data: st.DataObject, abou
         key = (band, tier if by_tier else 0)
         expected[key] = expected.get(key, Fraction(0)) + rounded(exact)
     assert {key: amount for key, amount in found.items() if amount} == {k: e for k, e in expected.items() if e}
+
+
+@examples(80)
+@given(st.data(), chargings(), st.sampled_from(ZONES), st.lists(st.integers(0, 14 * 1440), min_size=1, max_size=3))
+def test_a_charging_session_is_what_the_tariff_says(
+    data: st.DataObject, price: Json, zone: str, begins: list[int]
+) -> None:
+    """Periods of a hundred seconds and more, at powers that reach each bound of energy on a moment that is watched."""
+    records = []
+    for number, begin in enumerate(sorted(begins)):
+        start = FIRST + timedelta(minutes=begin)
+        seconds = 100 * data.draw(st.integers(1, 40))
+        quantity = Decimal(seconds * data.draw(st.sampled_from([0, 1_000, 5_000]))).scaleb(-6)
+        attributes = data.draw(st.sampled_from(ATTRIBUTES))
+        end = start + timedelta(seconds=seconds)
+        records.append(
+            UsageRecord(f"r{number}", "home", "power", quantity, start, end, session="s", attributes=attributes)
+        )
+    document = tariff(meters={"power": {"unit": "kWh", "price": price}})
+    books = Books(document, account(zone=zone), closes=False)
+    books.take(*data.draw(st.permutations(records)))
+    (statement,) = books.close_all()
+    uses = [Use(r.id, r.start, r.end, Fraction(r.quantity or 0), r.session, r.attributes or {}) for r in records]
+    net = sum((rounded(amount) for amount in session_cost(price, uses, ZoneInfo(zone))), Fraction(0))
+    assert Fraction(statement.exact, AMOUNT_ONE) == limited(price, net, uses)
 
 
 def test_a_level_is_divided_once() -> None:
