@@ -15,7 +15,7 @@ from pipeline.entries import Entry, Posting
 from pipeline.intake import Refusal, amount_out_of_range, too_late
 from pipeline.keeping import Fact, Groups, with_facts
 from pipeline.ledger import LONG_AGO, AccountState, Ledger, Seat
-from pipeline.placing import NO_FACTS, Piece, carried
+from pipeline.placing import Piece, carried
 from pipeline.posting import Period, Totals
 from pipeline.rating import Rated, Shares, Used, is_storable, rate, rate_item
 from schemas.charge import Charge, ChargeKind, Part
@@ -62,7 +62,6 @@ class Acceptance:
         "_corrected",
         "_facts",
         "_first",
-        "_has_derived",
         "_key",
         "_ledger",
         "_state",
@@ -82,7 +81,6 @@ class Acceptance:
         self._first = first
         self._steps: list[Step] = []
         self._corrected: tuple[bytes, Entry] | None = None
-        self._has_derived = False
         self.is_late = False
 
     def correct(self) -> Refusal | None:
@@ -102,15 +100,15 @@ class Acceptance:
     def take_out(self, postings: Sequence[Posting]) -> Refusal | None:
         """Plan to take out what the record itself has posted, or say why that cannot be."""
         refusal = self._take_out(postings, self._key)
-        return self._derive() if refusal is None and self._has_derived else refusal
+        return self._derive() if refusal is None else refusal
 
     def _take_out(self, postings: Sequence[Posting], target: bytes) -> Refusal | None:
         """Plan to take out what the record of this identity has posted."""
         for posting in postings:
             seat = seat_of(self._state, posting)
             own = (seat, posting.usage_start, posting.usage_end, posting.shares, posting.facts)
-            for number, piece in enumerate((own, *carried(self._state, own))):
-                refusal = self._plan(piece, -1, charge_id(target, posting.number), is_own=number == 0)
+            for piece in (own, *carried(self._state, own)):
+                refusal = self.plan(piece, -1, charge_id(target, posting.number))
                 if refusal is not None:
                     return refusal
         return None
@@ -118,15 +116,16 @@ class Acceptance:
     def put_in(self, pieces: Sequence[Piece], awaited_by: Entry | None) -> Refusal | None:
         """Plan to put the record's pieces in, and out again where a correction came before it; or say why not."""
         for piece in pieces:
-            refusal = self._plan(piece, 1, "", is_own=piece[4] is NO_FACTS or all(fact.key for fact in piece[4]))
+            refusal = self.plan(piece, 1, "")
             if refusal is not None:
                 return refusal
         if awaited_by is not None:
             for step in [step for step in self._steps if step.sign > 0]:
                 piece = (step.seat, step.start, step.end, step.shares, step.facts)
-                self._plan(piece, -1, step.charge_id, is_own=step.is_own)
-        if self._has_derived:
-            return self._derive()
+                self.plan(piece, -1, step.charge_id)
+        for step in self._steps:
+            if step.seat.terms.surcharged:
+                return self._derive()
         return None
 
     def post(self, received: int, awaited_by: Entry | None) -> list[Charge]:
@@ -170,8 +169,8 @@ class Acceptance:
         postings = correction.postings if correction is not None else []
         return any(posting.statement_start == statement.start for posting in postings)
 
-    def _plan(self, piece: Piece, sign: int, corrects: str, *, is_own: bool) -> Refusal | None:
-        """Rate one step on top of the steps before it."""
+    def plan(self, piece: Piece, sign: int, corrects: str) -> Refusal | None:
+        """Rate one step on top of the steps before it, or say why not."""
         seat, start, end, shares, facts = piece
         steps = self._steps
         terms, statement, totals = seat.terms, seat.period, seat.totals
@@ -191,12 +190,11 @@ class Acceptance:
             rated = rate_item(terms.item, self._used(totals, quantities), shares, facts, sign)
             if not is_storable(rated):
                 return amount_out_of_range(self._usage)
-            if terms.surcharged:
-                self._has_derived = True
         change = rated.amount
         if not (-LIMIT < amount + change < LIMIT and -LIMIT < statement.running + change < LIMIT):
             return amount_out_of_range(self._usage)
         number = charge_id(self._key, self._first + len(steps))
+        is_own = not facts or bool(facts[0].key)  # a level carried on has none
         steps.append(Step(number, seat, start, end, shares, facts, sign, corrects, statement, rated, is_own))
         return None
 
@@ -238,7 +236,9 @@ class Acceptance:
         """Plan what the steps change in the items that are derived from those of the same terms."""
         state = self._state
         ranges = {
-            (step.seat.terms.tariff, step.seat.terms.version, step.seat.terms.start): step for step in self._steps
+            (step.seat.terms.tariff, step.seat.terms.version, step.seat.terms.start): step
+            for step in self._steps
+            if step.seat.terms.surcharged
         }
         for step in ranges.values():
             period = step.seat.period

@@ -66,6 +66,7 @@ class Pipeline:
             refusal = self._take(usage, identities[index], stored[index], received, outcome)
             if refusal is not None:
                 outcome.refusals.append((index, refusal))
+        outcome.accepted = len(records) - outcome.duplicates - len(outcome.refusals)
         return outcome
 
     def close_silent(self, state: AccountState, now: int, declared: int, outcome: Outcome) -> None:
@@ -122,13 +123,15 @@ class Pipeline:
                 return placed
             pieces = placed
         acceptance = Acceptance(ledger, state, usage, key, facts)
-        refusal = acceptance.correct() if usage.corrects is not None else None
-        refusal = refusal or acceptance.put_in(pieces, known)
+        if known is None and seat.is_plain and len(pieces) == 1 and usage.corrects is None:  # nearly every record
+            refusal = acceptance.plan(pieces[0], 1, "")
+        else:
+            refusal = acceptance.correct() if usage.corrects is not None else None
+            refusal = refusal or acceptance.put_in(pieces, known)
         if refusal is not None:
             return refusal
         charges = acceptance.post(received, known)
         outcome.charges += charges
-        outcome.accepted += 1
         if acceptance.is_late:
             outcome.late += 1
             plan_revisions(ledger, state, charges)
