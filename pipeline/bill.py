@@ -17,10 +17,18 @@ from pipeline.posting import Period, Totals
 from pipeline.pricing.charging import TIMED
 from pipeline.pricing.transactions import PER_EVENT
 from pipeline.rating import price_of
-from pipeline.taxing import HUNDRED, PERCENT_SCALE, Section, Taxed
+from pipeline.taxing import Section, Taxed
 from pipeline.terms import AccountPlan, Plans
 from schemas.charge import Part
-from schemas.fixed_point import AMOUNT_SCALE, RoundingMode, divide, to_fixed, to_text
+from schemas.fixed_point import (
+    AMOUNT_SCALE,
+    HUNDRED_PERCENT,
+    PERCENT_SCALE,
+    RoundingMode,
+    divide,
+    to_fixed,
+    to_text,
+)
 from schemas.price import Package, Percentage
 from schemas.session_price import Charging
 from schemas.statement import LineKind, StatementLine, TaxLine
@@ -176,7 +184,7 @@ def _discount(period: Period, entry: CouponEntry) -> Taxed:
         tier=place.tier,
     )
     percent = to_fixed(Decimal(place.tax_percent or 0), PERCENT_SCALE)
-    tax = divide(exact * percent, HUNDRED, RoundingMode.HALF_EVEN)
+    tax = divide(exact * percent, HUNDRED_PERCENT, RoundingMode.HALF_EVEN)
     return Taxed(line, place.tax_percent, tax, reduces=place)
 
 

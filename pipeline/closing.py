@@ -30,13 +30,13 @@ from pipeline.terms import Assignment, Terms
 from schemas.charge import Charge, ChargeKind, Part
 from schemas.digest import identity, to_hex
 from schemas.fixed_point import (
-    AMOUNT_ONE,
     AMOUNT_SCALE,
     PRICE_SCALE,
     QUANTITY_ONE,
     RoundingMode,
-    divide,
+    step_of,
     to_fixed,
+    to_step,
     to_text,
 )
 from schemas.statement import Statement, StatementKind
@@ -252,8 +252,7 @@ class _Least:
         if not self.step:
             return rounded(self.amount - self.fees) - used
         least, fees, spent = (
-            divide(rounded(amount), self.step, self.mode) * self.step
-            for amount in (self.amount, self.fees, Fraction(used))
+            to_step(rounded(amount), self.step, self.mode) for amount in (self.amount, self.fees, Fraction(used))
         )
         return least - fees - spent
 
@@ -271,7 +270,7 @@ def _minimums(state: AccountState, period: Period) -> dict[TrueUpKey, _Least]:
                 found.amount += to_fixed(rules.minimum, PRICE_SCALE) * QUANTITY_ONE * share
         minimum = of.minimum
         if minimum is not None:
-            step = AMOUNT_ONE // 10**of.decimals if minimum.base == "rounded" else 0
+            step = step_of(of.decimals) if minimum.base == "rounded" else 0
             found = least.setdefault((of.tariff, of.version, ""), _Least(step, of.rounding.mode))
             amount = to_fixed(minimum.amount, PRICE_SCALE) * QUANTITY_ONE
             amount_due = amount * share_of(minimum.prorate, served, whole, state.plan.zone)

@@ -13,10 +13,17 @@ from pipeline.bill import own_lines, section_of
 from pipeline.calendar import midnight
 from pipeline.entries import CouponEntry, Place
 from pipeline.posting import Period
-from pipeline.taxing import HUNDRED, PERCENT_SCALE
 from pipeline.terms import AccountPlan, Plans
 from schemas.coupon import Coupon
-from schemas.fixed_point import PRICE_SCALE, QUANTITY_ONE, RoundingMode, divide, to_fixed
+from schemas.fixed_point import (
+    HUNDRED_PERCENT,
+    PERCENT_SCALE,
+    PRICE_SCALE,
+    QUANTITY_ONE,
+    RoundingMode,
+    to_fixed,
+    to_step,
+)
 
 
 class _Digits(NamedTuple):
@@ -27,7 +34,7 @@ class _Digits(NamedTuple):
 
     def rounded(self, numerator: int, denominator: int = 1) -> int:
         """numerator ÷ denominator (> 0)."""
-        return divide(numerator, denominator * self.step, self.mode) * self.step
+        return to_step(numerator, self.step, self.mode, denominator)
 
 
 def coupons_to_give(plans: Plans, plan: AccountPlan, period: Period) -> list[CouponEntry]:
@@ -85,4 +92,4 @@ def _shares(coupon: Coupon, left: Mapping[Place, int], digits: Mapping[Place, _D
 def _worth(coupon: Coupon, whole: int, digits: _Digits) -> int:
     if coupon.amount is not None:
         return digits.rounded(to_fixed(coupon.amount, PRICE_SCALE) * QUANTITY_ONE)
-    return digits.rounded(whole * to_fixed(coupon.percent or Decimal(0), PERCENT_SCALE), HUNDRED)
+    return digits.rounded(whole * to_fixed(coupon.percent or Decimal(0), PERCENT_SCALE), HUNDRED_PERCENT)

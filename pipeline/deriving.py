@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from schemas.charge import Part
-from schemas.fixed_point import AMOUNT_ONE, PRICE_SCALE, QUANTITY_ONE, RoundingMode, divide, to_fixed, to_text
+from schemas.fixed_point import PRICE_SCALE, QUANTITY_ONE, RoundingMode, divide, step_of, to_fixed, to_step, to_text
 from schemas.tariff import MAXIMUM, Tariff
 
 
@@ -21,7 +21,7 @@ class Derived(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Percentage:
-    """`rate` times the amounts of `of` (None: of all usage); each rounded to `step` first where that is not 0."""
+    """`rate` times the amounts of the items `of`; each rounded to `step` first where that is not 0."""
 
     of: frozenset[str]
     rate: int
@@ -33,7 +33,7 @@ class Percentage:
         base = 0
         for name in self.of:
             amount = amounts.get(name, 0)
-            base += divide(amount, self.step, self.mode) * self.step if self.step else amount
+            base += to_step(amount, self.step, self.mode) if self.step else amount
         amount = divide(base * self.rate, 10**PRICE_SCALE, RoundingMode.HALF_EVEN)
         return [Part("", 0, self.rate, 0, amount, f"{to_text(self.rate, PRICE_SCALE - 2)} %")] if amount else []
 
@@ -52,7 +52,7 @@ class Ceiling:
 
 def derived_items(tariff: Tariff, days: int, whole: int) -> Iterator[tuple[str, Derived]]:
     """The derived items of a tariff that holds on so many days of a period of so many, in the order of their making."""
-    step = AMOUNT_ONE // 10**tariff.decimals
+    step = step_of(tariff.decimals)
     for surcharge in tariff.surcharges:
         yield (
             surcharge.name,

@@ -10,7 +10,7 @@ from zoneinfo import ZoneInfo
 
 from pipeline.bands import BandTimeline
 from pipeline.calendar import days_between
-from pipeline.keeping import Fact, Kept
+from pipeline.keeping import Fact, Kept, RoundEach
 from pipeline.pricing import compile_bands
 from pipeline.pricing.aggregates import compile_aggregate
 from pipeline.pricing.bands import BandPrices
@@ -18,15 +18,15 @@ from pipeline.pricing.call import compile_call
 from pipeline.pricing.charging import compile_charging
 from pipeline.pricing.chronological import Chronological
 from pipeline.pricing.conversion import ConvertedPrices, Measure, compile_measure
-from pipeline.pricing.grouping import Grouped, RoundedEach, Sessions
+from pipeline.pricing.grouping import Grouped, Sessions
 from pipeline.pricing.levels import Level
-from pipeline.pricing.limits import PERCENT_SCALE, Limits
+from pipeline.pricing.limits import Limits
 from pipeline.pricing.models import standing_part
 from pipeline.pricing.transactions import Transactions
 from schemas.band import Selector
 from schemas.charge import Part
 from schemas.conversion import Conversion
-from schemas.fixed_point import AMOUNT_ONE, PRICE_SCALE, QUANTITY_ONE, RoundingMode, to_fixed
+from schemas.fixed_point import PERCENT_SCALE, PRICE_SCALE, QUANTITY_ONE, RoundingMode, step_of, to_fixed
 from schemas.meter import Meter
 from schemas.price import Percentage
 from schemas.session_price import Call, Charging
@@ -61,6 +61,7 @@ class Item:
     counts: bool = False
     standing: tuple[Part, ...] = ()
     limits: Limits | None = None
+    round_each: RoundEach | None = None
     where: tuple[tuple[str, str], ...] = ()
     is_whole: bool = False
     bands: int = 1
@@ -109,7 +110,7 @@ def make_item(tariff: Tariff, rules: Meter, span: Range) -> Item:
         timeline = BandTimeline(tariff, rules.bands, span.zone, span.start, span.end) if plain else selected[0].timeline
     days: Callable[[str | None], int] = timeline.days if timeline else lambda _: span.days
     measure = _measure(rules.convert, span)
-    kept = _rounded(rules, _kept(rules, measure, days, span))
+    kept = _kept(rules, measure, days, span)
     prices = NO_PRICES if kept is not None else _prices(rules, measure, days)
     names = [band.name for band in rules.bands] if rules.bands else [""]
     standing = [standing_part(name, price) for name, price in zip(names, rules.prices, strict=True)]
@@ -123,10 +124,11 @@ def make_item(tariff: Tariff, rules: Meter, span: Range) -> Item:
         counts=counts,
         standing=tuple(part for part in standing if part is not None),
         limits=_limits(rules),
+        round_each=_round_each(rules),
         where=tuple(rules.where.items()),
         is_whole=counts or (kept is not None and kept.is_whole),
         bands=len(names),
-        required=tuple(name for name in (rules.resource, rules.aggregation.attribute) if name is not None),
+        required=_required(rules),
     )
 
 
@@ -187,23 +189,27 @@ def _kept(rules: Meter, measure: Measure, days: Callable[[str | None], int], spa
     if rules.tiers_across_bands == "chronological":
         seasons = tuple(band.season for band in rules.bands or ())
         return Chronological(compile_bands(rules, days, measure.divisor), seasons, measure.divisor)
-    sums = aggregation.function == "sum"
-    if rules.priced_per == "period" and (sums or (aggregation.function == "count" and aggregation.at_least is None)):
-        return None if aggregation.at_least is None else _grouped(rules, measure, days, span)
+    is_total = rules.priced_per == "period" and aggregation.function in ("sum", "count")
+    if is_total and aggregation.at_least is None:
+        return None
     return _grouped(rules, measure, days, span)
 
 
-def _rounded(rules: Meter, kept: Kept | None) -> Kept | None:
-    """The same, rounded for each group where the item asks for it."""
-    if rules.round_each is None or not isinstance(kept, Grouped | Sessions | Transactions):
-        return kept
-    return RoundedEach(kept, AMOUNT_ONE // 10**rules.round_each.decimals, rules.round_each.mode)
+def _round_each(rules: Meter) -> RoundEach | None:
+    """How the price of each group is rounded; `Meter` lets nothing else be."""
+    if rules.round_each is None:
+        return None
+    return RoundEach(step_of(rules.round_each.decimals), rules.round_each.mode)
+
+
+def _required(rules: Meter) -> tuple[str, ...]:
+    """The attributes without which a record cannot be grouped or counted."""
+    return tuple(name for name in (rules.resource, rules.aggregation.attribute) if name is not None)
 
 
 def _grouped(rules: Meter, measure: Measure, days: Callable[[str | None], int], span: Range) -> Grouped:
     aggregation = rules.aggregation
     sums = aggregation.function == "sum"
-    attributes = (rules.resource, aggregation.attribute)
     return Grouped(
         aggregate=compile_aggregate(aggregation, measure.numerator if sums else 1),
         numerator=1 if sums else measure.numerator,
@@ -211,7 +217,7 @@ def _grouped(rules: Meter, measure: Measure, days: Callable[[str | None], int], 
         per=rules.priced_per,
         resource=rules.resource or "",
         zone=span.zone,
-        attributes=tuple(name for name in attributes if name is not None),
+        attributes=_required(rules),
         is_whole=aggregation.function in ("count", "unique", "max", "latest", "percentile")
         or rules.priced_per in ("record", "session"),
         is_sum=sums and rules.priced_per != "record",
@@ -233,7 +239,7 @@ def _by_record(rules: Meter, names: tuple[str, ...], zone: ZoneInfo) -> Kept:
             prices.append(compile_charging(price, zone).price)
             attributes = CHARGING_ATTRIBUTES
     is_shared = any(isinstance(price, Call) and price.included_s for price in rules.prices)
-    return Sessions(names, tuple(prices), attributes, is_shared)
+    return Sessions(names, tuple(prices), is_shared, attributes=attributes)
 
 
 CHARGING_ATTRIBUTES = ("phase", "power_kw", "current_a", "expired")

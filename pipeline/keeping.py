@@ -5,15 +5,18 @@ period. A record changes one or a few groups; its charge is what their prices ch
 time, so a price is the same in whatever order they came.
 """
 
+from abc import ABC, abstractmethod
 from bisect import insort
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from types import MappingProxyType
-from typing import Protocol
+from typing import NamedTuple
 
 from msgspec import Struct
 from msgspec.structs import replace
 
 from schemas.charge import Part
+from schemas.fixed_point import RoundingMode, to_step
 
 
 class Fact(Struct, frozen=True, array_like=True, gc=False):
@@ -39,35 +42,31 @@ Groups = Mapping[str, tuple[Fact, ...]]
 NO_GROUPS: Groups = MappingProxyType({})
 
 
-class Kept(Protocol):
-    """The price of groups of facts."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Kept(ABC):
+    """The price of groups of facts. What is said here holds unless a price says otherwise.
 
-    @property
-    def attributes(self) -> tuple[str, ...]:
-        """The attributes that facts keep."""
+    `attributes` are those that facts keep. `is_whole`: a record is never cut, and counts where it begins. `is_sum`:
+    only the sum of a group's quantities matters, by band. `is_weighed`: facts hold converted quantities, rather than
+    measured ones that are converted when priced. `is_carried`: the next range begins with the sum of this one's
+    quantities.
+    """
 
-    @property
-    def is_whole(self) -> bool:
-        """Whether a record is never cut, and counts where it begins."""
+    attributes: tuple[str, ...] = ()
+    is_whole: bool = True
+    is_sum: bool = False
+    is_weighed: bool = True
+    is_carried: bool = False
 
-    @property
-    def is_sum(self) -> bool:
-        """Whether only the sum of a group's quantities matters, by band."""
-
-    @property
-    def is_weighed(self) -> bool:
-        """Whether facts hold converted quantities, rather than measured ones that are converted when priced."""
-
-    @property
-    def is_carried(self) -> bool:
-        """Whether the next range begins with the sum of this one's quantities."""
-
-    def borders(self, start: int, end: int) -> list[int]:
+    def borders(self, start: int, end: int) -> list[int]:  # noqa: ARG002 - asked of all prices
         """The instants inside `[start, end)` at which facts are cut, besides those of bands."""
+        return []
 
-    def group(self, fact: Fact) -> str:
+    def group(self, fact: Fact) -> str:  # noqa: ARG002 - asked of all prices
         """The group that a fact belongs to."""
+        return ""
 
+    @abstractmethod
     def price(self, facts: Sequence[Fact]) -> list[Part]:
         """The price of one group."""
 
@@ -106,6 +105,23 @@ def _add(found: list[Fact], fact: Fact, sign: int) -> None:
         insort(found, merged, key=event_order)
 
 
-def price_of_groups(kept: Kept, groups: Groups) -> list[Part]:
-    """The price of all groups, in the order of their names."""
-    return [part for name in sorted(groups) if groups[name] for part in kept.price(groups[name])]
+class RoundEach(NamedTuple):
+    """How the price of each group is rounded: to a multiple of `step`."""
+
+    step: int
+    mode: RoundingMode
+
+    def parts(self, exact: Iterable[Part]) -> list[Part]:
+        """What rounding adds to the price of one group."""
+        price = sum(part.amount for part in exact)
+        change = to_step(price, self.step, self.mode) - price
+        return [Part("", 0, 0, 0, change, "rounding")] if change else []
+
+
+def price_of_groups(kept: Kept, groups: Groups, rounding: RoundEach | None = None) -> list[Part]:
+    """The price of all groups, in the order of their names, each rounded by itself where that is asked for."""
+    parts: list[Part] = []
+    for name in sorted(name for name in groups if groups[name]):
+        price = kept.price(groups[name])
+        parts += price if rounding is None else [*price, *rounding.parts(price)]
+    return parts

@@ -93,7 +93,7 @@ class AccountState:
         """Where usage of the meter at the instant goes; None where no tariff is in force."""
         seat = self.current.get(meter)
         if seat is None or not seat.terms.start <= at < seat.terms.end:
-            items = self._plans.all_terms(self.plan, meter, at)
+            items = self._plans.terms(self.plan, meter, at)
             if not items:
                 return None
             period = self.period(at)

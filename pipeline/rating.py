@@ -96,7 +96,8 @@ def rate_item(item: Item, used: Used, shares: Shares, facts: Sequence[Fact], sig
         before = {} if used.is_new else {name: used.groups[name] for name in groups if name in used.groups}
         if used.is_new:
             groups = {**used.groups, **groups}
-        parts = difference(price_of_groups(item.kept, before), price_of_groups(item.kept, groups))
+        each = item.round_each
+        parts = difference(price_of_groups(item.kept, before, each), price_of_groups(item.kept, groups, each))
     if used.is_new:
         parts = [*item.standing, *parts]
     base = used.base + sum(part.amount for part in parts)
@@ -124,7 +125,7 @@ def is_storable(rated: Rated) -> bool:
 def base_of(item: Item, quantities: Sequence[int], groups: Groups) -> list[Part]:
     """The whole price of an item's usage before a discount and a maximum."""
     if item.kept is not None:
-        return [*item.standing, *merged(price_of_groups(item.kept, groups))]
+        return [*item.standing, *merged(price_of_groups(item.kept, groups, item.round_each))]
     return [*item.standing, *item.prices.between([0] * len(quantities), quantities)]
 
 

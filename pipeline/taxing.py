@@ -20,12 +20,10 @@ from pipeline.entries import Place
 from schemas.account import Account
 from schemas.currency import minor_digits
 from schemas.fee import Tax
-from schemas.fixed_point import AMOUNT_ONE, divide, to_fixed, to_text
+from schemas.fixed_point import HUNDRED_PERCENT, PERCENT_SCALE, step_of, to_fixed, to_step, to_text
 from schemas.statement import LineKind, StatementLine, TaxLine
 from schemas.tariff import Rounding, Tariff
 
-PERCENT_SCALE = 6
-HUNDRED: int = 100 * 10**PERCENT_SCALE
 COMPONENT_TAX = "VAT"
 """What the tax of a component is called: a price model that has such components gives it no name."""
 
@@ -95,9 +93,9 @@ class _Group:
             self.items.append(taxed.place.item)
 
     def shares(self, base: int) -> Iterator[tuple[str, str, int]]:
-        """Name, percent and HUNDRED times the exact amount of each tax on the base."""
+        """Name, percent and HUNDRED_PERCENT times the exact amount of each tax on the base."""
         if self.bears.component is not None:
-            yield COMPONENT_TAX, self.bears.component, self.component_tax * HUNDRED
+            yield COMPONENT_TAX, self.bears.component, self.component_tax * HUNDRED_PERCENT
         for tax in self.bears.taxes:
             percent = to_fixed(tax.percent, PERCENT_SCALE)
             yield tax.name, to_text(percent, PERCENT_SCALE), base * percent
@@ -113,12 +111,12 @@ class Section:
         self._per_line = self._rounding.at == "line"
         decimals = self._rounding.decimals
         digits = minor_digits(account.currency) if decimals is None else decimals
-        self.step: int = AMOUNT_ONE // int(10**digits)
+        self.step = step_of(digits)
         self.mode = self._rounding.mode
 
     def rounded(self, numerator: int, denominator: int = 1) -> int:
         """numerator ÷ denominator (> 0), as an amount of the section's decimals."""
-        return divide(numerator, denominator * self.step, self.mode) * self.step
+        return to_step(numerator, self.step, self.mode, denominator)
 
     def printed(self, taxed: Taxed) -> Taxed:
         """The line with its rounded amount, and with its taxes rounded by itself."""
@@ -126,8 +124,8 @@ class Section:
         amount = self.rounded(line.exact)
         base = amount if self._rounding.taxes_rounded else line.exact
         percents = sum(to_fixed(tax.percent, PERCENT_SCALE) for tax in bears.taxes)
-        tax = taxed.tax * HUNDRED if bears.component is not None else base * percents
-        gross = self.rounded((amount if self._per_line else line.exact) * HUNDRED + tax, HUNDRED)
+        tax = taxed.tax * HUNDRED_PERCENT if bears.component is not None else base * percents
+        gross = self.rounded((amount if self._per_line else line.exact) * HUNDRED_PERCENT + tax, HUNDRED_PERCENT)
         return taxed._replace(line=replace(line, amount=amount, gross=gross))
 
     def net(self, lines: Iterable[Taxed]) -> int:
@@ -144,7 +142,7 @@ class Section:
         """
         by_line = self._rounding.tax_at == "line"
         adds_up = not (self._per_line or by_line or self._rounding.taxes_rounded)
-        reached = sum(taxed.line.exact for taxed in lines) * HUNDRED
+        reached = sum(taxed.line.exact for taxed in lines) * HUNDRED_PERCENT
         found = []
         for group in self._groups(lines, by_line=by_line):
             base = self._base(group)
@@ -152,9 +150,9 @@ class Section:
                 continue  # a line of nothing
             item = "" if group.general and not by_line else ", ".join(group.items)
             for name, percent, share in group.shares(base):
-                amount = self.rounded(share, HUNDRED)
+                amount = self.rounded(share, HUNDRED_PERCENT)
                 if adds_up:
-                    amount = self.rounded(reached + share, HUNDRED) - self.rounded(reached, HUNDRED)
+                    amount = self.rounded(reached + share, HUNDRED_PERCENT) - self.rounded(reached, HUNDRED_PERCENT)
                     reached += share
                 line = lines[0].line
                 found.append(TaxLine(line.tariff, line.version, name, percent, base, amount, item))

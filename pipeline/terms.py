@@ -146,15 +146,8 @@ class Plans:
             plan = self._accounts[tenant, account] = self._plan(document)
         return plan
 
-    def terms(self, plan: AccountPlan, meter: str, us: int) -> Terms | None:
-        """The terms of the first item that prices the meter's usage at the instant; None where there is none."""
-        entry = plan.at(meter, us)
-        if entry is None:
-            return None
-        return self._terms_of(plan, entry, entry.tariff.items[meter][0], plan.calendar.period(us))
-
-    def all_terms(self, plan: AccountPlan, meter: str, us: int) -> list[Terms]:
-        """The terms of all items that price the meter's usage at the instant."""
+    def terms(self, plan: AccountPlan, meter: str, us: int) -> list[Terms]:
+        """The terms of all items that price the meter's usage at the instant; none where no tariff is in force."""
         entry = plan.at(meter, us)
         if entry is None:
             return []

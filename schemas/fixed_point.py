@@ -16,6 +16,10 @@ AMOUNT_SCALE = QUANTITY_SCALE + PRICE_SCALE
 QUANTITY_ONE: int = 10**QUANTITY_SCALE
 AMOUNT_ONE: int = 10**AMOUNT_SCALE
 
+PERCENT_SCALE = 6
+HUNDRED_PERCENT: int = 100 * 10**PERCENT_SCALE
+"""A percentage counts millionths of a percent; so many of them are the whole."""
+
 DIGITS = 38
 LIMIT: int = 10**DIGITS
 QUANTITY_LIMIT = 9 * 10**12 * QUANTITY_ONE
@@ -99,6 +103,20 @@ def divide(numerator: int, denominator: int, mode: RoundingMode) -> int:
             assert_never(mode)
     whole += up
     return -whole if numerator < 0 else whole
+
+
+def step_of(decimals: int) -> int:
+    """The smallest amount that is written with so many decimals."""
+    return AMOUNT_ONE // int(10**decimals)
+
+
+def to_step(numerator: int, step: int, mode: RoundingMode, denominator: int = 1) -> int:
+    """numerator ÷ denominator, rounded by `mode` to a multiple of `step`.
+
+    >>> to_step(1_250, 100, RoundingMode.HALF_UP), to_step(2_500, 100, RoundingMode.DOWN, 2)
+    (1300, 1200)
+    """
+    return divide(numerator, denominator * step, mode) * step
 
 
 def fits(fixed: int) -> bool:

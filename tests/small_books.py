@@ -145,7 +145,7 @@ class Books:
         return state
 
     def terms(self, local: str, meter: str = "power", zone: str = "UTC") -> Terms | None:
-        return self.plans.terms(self.state().plan, meter, us(local, zone))
+        return next(iter(self.plans.terms(self.state().plan, meter, us(local, zone))), None)
 
     def take(self, *records: UsageRecord, received: int = LATER) -> Outcome:
         """One batch, stored."""

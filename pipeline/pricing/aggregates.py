@@ -9,14 +9,21 @@ from pipeline.keeping import Fact, event_order
 from pipeline.pricing.conversion import HOUR_US
 from pipeline.splitting import share_by_time
 from schemas.aggregation import Aggregation
-from schemas.fixed_point import QUANTITY_ONE, QUANTITY_SCALE, RoundingMode, divide, to_fixed
+from schemas.fixed_point import (
+    HUNDRED_PERCENT,
+    PERCENT_SCALE,
+    QUANTITY_ONE,
+    QUANTITY_SCALE,
+    RoundingMode,
+    divide,
+    to_fixed,
+)
 from schemas.instants import SECOND_US
 
 Aggregate = Callable[[Sequence[Fact]], int]
 """The quantity of facts in the order of time, one at least."""
 
 MINUTE_US = 60 * SECOND_US
-HUNDRED_PERCENT = 100 * QUANTITY_ONE
 DEMAND_MINUTES = 60
 
 
@@ -43,7 +50,7 @@ def _plain(aggregation: Aggregation) -> Aggregate:  # noqa: PLR0911 - one for ea
             name = aggregation.attribute or ""
             return lambda facts: len({fact.attributes[name] for fact in facts}) * QUANTITY_ONE
         case "percentile":
-            percentile = to_fixed(aggregation.percentile or Decimal(0), QUANTITY_SCALE)
+            percentile = to_fixed(aggregation.percentile or Decimal(0), PERCENT_SCALE)
             return lambda facts: _percentile(percentile, facts)
         case "demand":
             interval = (aggregation.interval_minutes or DEMAND_MINUTES) * MINUTE_US

@@ -13,6 +13,7 @@ from fractions import Fraction
 from typing import assert_never
 
 from pipeline.keeping import Fact
+from pipeline.pricing.difference import merged
 from schemas import session_price as documents
 from schemas.charge import Part
 from schemas.fixed_point import (
@@ -62,7 +63,7 @@ class Call:
             free = min(left, counted)
             left -= free
             parts += self._call(counted, free)
-        return _merged(parts)
+        return merged(parts)
 
     def _call(self, duration: int, free: int) -> Iterator[Part]:
         """One call of which the first `free` are included."""
@@ -107,18 +108,6 @@ def compile_call(document: documents.Call) -> Call:
         if document.maximum is None or document.beyond_maximum == "charged"
         else to_fixed(document.maximum, AMOUNT_SCALE),
     )
-
-
-def _merged(parts: Iterable[Part]) -> list[Part]:
-    """The parts, those of the same tier, unit price and name added up, in order of appearance."""
-    sums: dict[tuple[int, int, str], Part] = {}
-    for part in parts:
-        key = (part.tier, part.unit_price, part.name)
-        quantity, amount = part.quantity, part.amount
-        if key in sums:
-            quantity, amount = quantity + sums[key].quantity, amount + sums[key].amount
-        sums[key] = Part("", part.tier, part.unit_price, quantity, amount, part.name)
-    return [part for part in sums.values() if part.quantity or part.amount]
 
 
 def _durations(facts: Iterable[Fact]) -> list[int]:

@@ -18,7 +18,16 @@ from schemas import session_price as documents
 from schemas.band import DAY_TYPES, HOLIDAY
 from schemas.charge import Part
 from schemas.field import DAY_MINUTES, number_text
-from schemas.fixed_point import AMOUNT_SCALE, PRICE_SCALE, QUANTITY_ONE, QUANTITY_SCALE, RoundingMode, divide, to_fixed
+from schemas.fixed_point import (
+    AMOUNT_SCALE,
+    HUNDRED_PERCENT,
+    PRICE_SCALE,
+    QUANTITY_ONE,
+    QUANTITY_SCALE,
+    RoundingMode,
+    divide,
+    to_fixed,
+)
 from schemas.instants import SECOND_US
 from schemas.session_price import ONCE, Dimension
 
@@ -36,7 +45,6 @@ NAMES = {
 TIMED = frozenset(NAMES[dimension] for dimension in (Dimension.TIME, Dimension.PARKING_TIME, Dimension.RESERVATION))
 """The parts that count hours."""
 MINIMUM, MAXIMUM = "minimum", "maximum"
-_PERCENT_ONE = 100 * QUANTITY_ONE
 _HOUR_S = 3600
 """Microseconds divided by it are millionths of an hour."""
 _TIME_OF = {
@@ -303,5 +311,5 @@ def _part(band: str, dimension: Dimension, price: int, percent: Decimal | None, 
     if percent is None:
         return Part(band, 1, price, quantity, amount, NAMES[dimension])
     rate = to_fixed(percent, QUANTITY_SCALE)
-    tax = divide(numerator * rate, divisor * _PERCENT_ONE, RoundingMode.HALF_EVEN)
+    tax = divide(numerator * rate, divisor * HUNDRED_PERCENT, RoundingMode.HALF_EVEN)
     return Part(band, 1, price, quantity, amount, NAMES[dimension], number_text(percent), tax)

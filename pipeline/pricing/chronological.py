@@ -5,9 +5,9 @@ is its charge. Seasons fill tiers of their own.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import KW_ONLY, dataclass
 
-from pipeline.keeping import Fact
+from pipeline.keeping import Fact, Kept
 from pipeline.pricing.bands import BandPrices
 from pipeline.pricing.conversion import divided
 from pipeline.pricing.difference import merged
@@ -15,27 +15,14 @@ from schemas.charge import Part
 
 
 @dataclass(frozen=True, slots=True)
-class Chronological:
+class Chronological(Kept):
     """A price per band, compiled for quantities times `divisor`, and the season of each."""
 
     prices: BandPrices
     seasons: tuple[str | None, ...]
     divisor: int
-    attributes: tuple[str, ...] = ()
+    _: KW_ONLY
     is_whole: bool = False
-    is_sum: bool = False
-    is_weighed: bool = True
-    is_carried: bool = False
-
-    def borders(self, start: int, end: int) -> list[int]:
-        """Facts are cut at the borders of bands only."""
-        del start, end
-        return []
-
-    def group(self, fact: Fact) -> str:
-        """All usage fills the same tiers."""
-        del fact
-        return ""
 
     def price(self, facts: Sequence[Fact]) -> list[Part]:
         """The price of all usage of a range."""

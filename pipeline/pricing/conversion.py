@@ -12,7 +12,7 @@ from pipeline.pricing.bands import BandPrices
 from pipeline.pricing.difference import difference
 from schemas.charge import Part
 from schemas.conversion import Conversion
-from schemas.fixed_point import QUANTITY_ONE, QUANTITY_SCALE, RoundingMode, divide, to_fixed
+from schemas.fixed_point import QUANTITY_ONE, QUANTITY_SCALE, RoundingMode, divide, to_fixed, to_step
 from schemas.instants import SECOND_US
 
 HOUR_US = 3600 * SECOND_US
@@ -57,7 +57,7 @@ class Measure:
         if self.by_length:
             value *= length
         if self.per_record and self.step is not None:
-            return divide(value, self.denominator * self.step, self.mode) * self.step
+            return to_step(value, self.step, self.mode, self.denominator)
         return value
 
 
@@ -106,7 +106,7 @@ class ConvertedPrices:
     def whole(self, quantities: Sequence[int]) -> list[Part]:
         """The price of the bands' totals."""
         if self.step is not None:
-            rounded = [divide(q, self.divisor * self.step, self.mode) * self.step for q in quantities]
+            rounded = [to_step(q, self.step, self.mode, self.divisor) for q in quantities]
             return self.inner.between([0] * len(rounded), rounded)
         parts = self.inner.between([0] * len(quantities), quantities)
         return [divided(part, self.divisor) for part in parts]

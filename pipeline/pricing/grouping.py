@@ -6,22 +6,22 @@ from datetime import datetime
 from typing import Literal
 from zoneinfo import ZoneInfo
 
+from msgspec.structs import replace
+
 from pipeline.calendar import ONE_DAY, local_date, midnight, same_offset_pieces
-from pipeline.keeping import Fact
+from pipeline.keeping import Fact, Kept
 from pipeline.pricing.aggregates import Aggregate
 from pipeline.pricing.bands import BandPrices
 from pipeline.pricing.conversion import HOUR_US, ConvertedPrices
 from pipeline.pricing.difference import merged
-from pipeline.pricing.transactions import Transactions
 from schemas.charge import Part
-from schemas.fixed_point import RoundingMode, divide
 from schemas.instants import DAY_US, from_us
 
 Per = Literal["period", "record", "session", "hour", "day", "resource"]
 
 
 @dataclass(frozen=True, slots=True)
-class Grouped:
+class Grouped(Kept):
     """Facts by group, each with an aggregate per band that, times `numerator`, is priced like a total."""
 
     aggregate: Aggregate
@@ -30,11 +30,6 @@ class Grouped:
     per: Per
     resource: str
     zone: ZoneInfo
-    attributes: tuple[str, ...]
-    is_whole: bool
-    is_sum: bool
-    is_weighed: bool
-    is_carried: bool = False
 
     def borders(self, start: int, end: int) -> list[int]:
         """The hours or days that begin inside `[start, end)`, where those are priced by themselves."""
@@ -75,7 +70,7 @@ class Grouped:
 
 
 @dataclass(frozen=True, slots=True)
-class Sessions:
+class Sessions(Kept):
     """Prices of whole sessions, one per band; the band in which a session begins prices all of it.
 
     `is_shared` says that the sessions of a period have something in common, such as included seconds.
@@ -83,17 +78,7 @@ class Sessions:
 
     names: tuple[str, ...]
     prices: tuple[Callable[[Sequence[Fact]], list[Part]], ...]
-    attributes: tuple[str, ...]
     is_shared: bool
-    is_whole: bool = True
-    is_sum: bool = False
-    is_weighed: bool = True
-    is_carried: bool = False
-
-    def borders(self, start: int, end: int) -> list[int]:
-        """A session is never cut."""
-        del start, end
-        return []
 
     def group(self, fact: Fact) -> str:
         """The session, or all of them."""
@@ -104,73 +89,12 @@ class Sessions:
         bands: dict[str, int] = {}
         for fact in facts:
             bands.setdefault(session_of(fact), fact.band)
-        parts = []
+        parts: list[Part] = []
         for band in sorted(set(bands.values())):
             name = self.names[band]
-            for part in self.prices[band]([fact for fact in facts if bands[session_of(fact)] == band]):
-                label = f"{name} {part.band}".strip()
-                parts.append(
-                    Part(
-                        label,
-                        part.tier,
-                        part.unit_price,
-                        part.quantity,
-                        part.amount,
-                        part.name,
-                        part.tax_percent,
-                        part.tax,
-                    )
-                )
+            of_band = [fact for fact in facts if bands[session_of(fact)] == band]
+            parts += [replace(part, band=f"{name} {part.band}".strip()) for part in self.prices[band](of_band)]
         return merged(parts)
-
-
-@dataclass(frozen=True, slots=True)
-class RoundedEach:
-    """Groups whose price is rounded to a multiple of `step`; the difference is a part of its own."""
-
-    kept: Grouped | Sessions | Transactions
-    step: int
-    mode: RoundingMode
-
-    @property
-    def attributes(self) -> tuple[str, ...]:
-        """The attributes that facts keep."""
-        return self.kept.attributes
-
-    @property
-    def is_whole(self) -> bool:
-        """Whether a record is never cut."""
-        return self.kept.is_whole
-
-    @property
-    def is_sum(self) -> bool:
-        """Whether only sums matter."""
-        return self.kept.is_sum
-
-    @property
-    def is_weighed(self) -> bool:
-        """Whether facts hold converted quantities."""
-        return self.kept.is_weighed
-
-    @property
-    def is_carried(self) -> bool:
-        """Nothing that is rounded by itself is carried over."""
-        return False
-
-    def borders(self, start: int, end: int) -> list[int]:
-        """The instants at which facts are cut."""
-        return self.kept.borders(start, end)
-
-    def group(self, fact: Fact) -> str:
-        """The group that a fact belongs to."""
-        return self.kept.group(fact)
-
-    def price(self, facts: Sequence[Fact]) -> list[Part]:
-        """The rounded price of one group."""
-        parts = self.kept.price(facts)
-        exact = sum(part.amount for part in parts)
-        change = divide(exact, self.step, self.mode) * self.step - exact
-        return [*parts, Part("", 0, 0, 0, change, "rounding")] if change else parts
 
 
 def session_of(fact: Fact) -> str:

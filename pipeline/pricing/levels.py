@@ -5,12 +5,12 @@ until the end of the range. The level at the end is what the next range begins w
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import KW_ONLY, dataclass
 from typing import Literal
 from zoneinfo import ZoneInfo
 
 from pipeline.calendar import days_between, local_date, midnight
-from pipeline.keeping import Fact
+from pipeline.keeping import Fact, Kept
 from pipeline.pricing.bands import BandPrices
 from pipeline.pricing.conversion import ConvertedPrices, divided
 from pipeline.pricing.difference import merged
@@ -18,7 +18,7 @@ from schemas.charge import Part
 
 
 @dataclass(frozen=True, slots=True)
-class Level:
+class Level(Kept):
     """A level over the range `[start, end)` of a billing period.
 
     average: the price of its mean over the period; `prices` are converted ones whose divisor is the period's length.
@@ -32,21 +32,9 @@ class Level:
     end: int
     days: int
     zone: ZoneInfo
-    attributes: tuple[str, ...] = ()
-    is_whole: bool = True
-    is_sum: bool = False
+    _: KW_ONLY
     is_weighed: bool = False
     is_carried: bool = True
-
-    def borders(self, start: int, end: int) -> list[int]:
-        """A change is never cut."""
-        del start, end
-        return []
-
-    def group(self, fact: Fact) -> str:
-        """There is one level."""
-        del fact
-        return ""
 
     def price(self, facts: Sequence[Fact]) -> list[Part]:
         """The price of the level over the range."""

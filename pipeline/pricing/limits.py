@@ -4,11 +4,9 @@ from dataclasses import dataclass
 
 from pipeline.pricing.difference import difference
 from schemas.charge import Part
-from schemas.fixed_point import RoundingMode, divide
+from schemas.fixed_point import HUNDRED_PERCENT, RoundingMode, divide
 
 DISCOUNT, MAXIMUM = "discount", "maximum"
-PERCENT_SCALE = 6
-HUNDRED_PERCENT = 100 * 10**PERCENT_SCALE
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,7 +7,7 @@ that is not wholly free.
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from pipeline.keeping import Fact
+from pipeline.keeping import Fact, Kept
 from pipeline.pricing.difference import merged
 from schemas.charge import Part
 from schemas.fixed_point import PRICE_SCALE, QUANTITY_ONE, QUANTITY_SCALE, to_fixed
@@ -17,21 +17,11 @@ PER_EVENT, LEAST, MOST = "per transaction", "minimum", "maximum"
 
 
 @dataclass(frozen=True, slots=True)
-class Transactions:
+class Transactions(Kept):
     """One percentage per band. Fees and limits are amounts, the percentage a unit price."""
 
     names: tuple[str, ...]
     prices: tuple[Percentage, ...]
-    attributes: tuple[str, ...] = ()
-    is_whole: bool = True
-    is_sum: bool = False
-    is_weighed: bool = True
-    is_carried: bool = False
-
-    def borders(self, start: int, end: int) -> list[int]:
-        """A transaction is never cut."""
-        del start, end
-        return []
 
     def group(self, fact: Fact) -> str:
         """The transaction by itself, or all that share something free."""
