@@ -17,7 +17,7 @@ from pipeline.keeping import Fact, Groups, with_facts
 from pipeline.ledger import LONG_AGO, AccountState, Ledger, Seat
 from pipeline.placing import Piece, carried
 from pipeline.posting import Period, Totals
-from pipeline.rating import Rated, Shares, Used, is_storable, rate, rate_item
+from pipeline.rating import Rated, Used, is_storable, rate, rate_item
 from schemas.charge import Charge, ChargeKind, Part
 from schemas.digest import identity
 from schemas.fixed_point import LIMIT
@@ -26,17 +26,14 @@ from schemas.usage import UsageRecord
 
 
 class Step(Struct, frozen=True, gc=False):
-    """A piece put in (sign 1) or taken out (sign −1), and the charge that this makes on a statement.
+    """A posting put in (sign 1) or taken out (sign −1), and the charge that this makes on a statement.
 
     A step is not the record's own where it follows from another one: a level carried on, or a derived item.
     """
 
     charge_id: str
     seat: Seat
-    start: int
-    end: int
-    shares: Shares
-    facts: tuple[Fact, ...]
+    posting: Posting
     sign: int
     corrects: str
     statement: Period
@@ -121,7 +118,8 @@ class Acceptance:
                 return refusal
         if awaited_by is not None:
             for step in [step for step in self._steps if step.sign > 0]:
-                piece = (step.seat, step.start, step.end, step.shares, step.facts)
+                posting = step.posting
+                piece = (step.seat, posting.usage_start, posting.usage_end, posting.shares, posting.facts)
                 self.plan(piece, -1, step.charge_id)
         for step in self._steps:
             if step.seat.terms.surcharged:
@@ -134,19 +132,19 @@ class Acceptance:
         charges: list[Charge] = []
         postings: list[Posting] = []
         counted: list[Period] = []
-        for number, step in enumerate(self._steps):
+        for step in self._steps:
             charges.append(self._post_step(step))
             if not step.is_own:
                 continue
-            statement, end = step.statement, step.end
-            statement.cover(step.start, end)
+            statement, end = step.statement, step.posting.usage_end
+            statement.cover(step.posting.usage_start, end)
             if statement not in counted:
                 counted.append(statement)
                 statement.count(facts)
                 if awaited_by is not None and not self._counts(awaited_by, statement):
                     statement.count(awaited_by.usage_hash)
             if step.sign > 0:
-                postings.append(_posting(number, step))
+                postings.append(step.posting)
                 if state.advance_to(usage.meter, end, step.seat.period, received):
                     ledger.move(state)
         corrected_by = awaited_by.corrected_by if awaited_by is not None else ""
@@ -159,8 +157,7 @@ class Acceptance:
     def post_again(self) -> tuple[list[Charge], list[Posting]]:
         """Carry out the steps of a record that is counted already; the charges, and what the record has posted."""
         charges = [self._post_step(step) for step in self._steps]
-        steps = enumerate(self._steps, self._first)
-        return charges, [_posting(number, step) for number, step in steps if step.sign > 0 and step.is_own]
+        return charges, [step.posting for step in self._steps if step.sign > 0 and step.is_own]
 
     def _counts(self, awaited_by: Entry, statement: Period) -> bool:
         """Whether the correction that waited for this record was counted on the statement for usage of its own."""
@@ -193,9 +190,22 @@ class Acceptance:
         change = rated.amount
         if not (-LIMIT < amount + change < LIMIT and -LIMIT < statement.running + change < LIMIT):
             return amount_out_of_range(self._usage)
-        number = charge_id(self._key, self._first + len(steps))
+        number = self._first + len(steps)
+        posting = Posting(
+            number,
+            terms.period_start,
+            terms.tariff,
+            terms.version,
+            terms.start,
+            statement.start,
+            start,
+            end,
+            shares,
+            terms.meter,
+            facts,
+        )
         is_own = not facts or bool(facts[0].key)  # a level carried on has none
-        steps.append(Step(number, seat, start, end, shares, facts, sign, corrects, statement, rated, is_own))
+        steps.append(Step(charge_id(self._key, number), seat, posting, sign, corrects, statement, rated, is_own))
         return None
 
     def _late_statement(self, seat: Seat) -> Period | Refusal:
@@ -228,7 +238,7 @@ class Acceptance:
             for step in self._steps
             if step.is_own and step.seat.terms.meter == terms.meter and step.seat.terms.start < terms.start
         ]
-        change = sum(step.sign * fact.quantity for step in earlier for fact in step.facts)
+        change = sum(step.sign * fact.quantity for step in earlier for fact in step.posting.facts)
         fact = Fact(b"", terms.start, terms.start, change)
         return {**totals.groups, **with_facts(kept, totals.groups, (fact,), 1)} if change else totals.groups
 
@@ -254,11 +264,10 @@ class Acceptance:
                 rated = Rated(totals.quantities, 0, 0, (replace(name, amount=change),), change)
                 if not (-LIMIT < amounts[terms.meter] < LIMIT and -LIMIT < step.statement.running + change < LIMIT):
                     return amount_out_of_range(self._usage)
-                number = charge_id(self._key, self._first + len(self._steps))
-                seat = Seat(terms, period, totals)
-                self._steps.append(
-                    Step(number, seat, step.start, step.end, [], (), 1, "", step.statement, rated, is_own=False)
-                )
+                number = self._first + len(self._steps)
+                posting = replace(step.posting, number=number, shares=[], item=terms.meter, facts=())
+                seat, made = Seat(terms, period, totals), charge_id(self._key, number)
+                self._steps.append(Step(made, seat, posting, 1, "", step.statement, rated, is_own=False))
         return None
 
     def _amounts(self, step: Step) -> dict[str, int]:
@@ -289,8 +298,8 @@ class Acceptance:
             usage.id,
             terms.meter,
             terms.unit,
-            step.start,
-            step.end,
+            step.posting.usage_start,
+            step.posting.usage_end,
             terms.period_start,
             terms.period_end,
             statement.start,
@@ -320,20 +329,3 @@ class Acceptance:
         if not statement.touched:
             self._ledger.touch(self._state, statement)
         return charge
-
-
-def _posting(number: int, step: Step) -> Posting:
-    terms = step.seat.terms
-    return Posting(
-        number,
-        terms.period_start,
-        terms.tariff,
-        terms.version,
-        terms.start,
-        step.statement.start,
-        step.start,
-        step.end,
-        step.shares,
-        terms.meter,
-        step.facts,
-    )
