@@ -5,7 +5,7 @@ one place. A producer in any language can make them: the key is `tenant/account`
 in Kafka's own clients.
 """
 
-from kafka.partitioner.default import murmur2
+from aiokafka.partitioner import murmur2
 
 _POSITIVE = 0x7FFFFFFF
 
