@@ -37,6 +37,7 @@ def partition_of(key: bytes, partitions: int) -> int:
     """The partition that Kafka's clients choose for the key.
 
     >>> partition_of(b"default/A17", 4)
-    2
+    0
     """
-    return (murmur2(key) & _POSITIVE) % partitions
+    hashed: int = murmur2(key)
+    return (hashed & _POSITIVE) % partitions
