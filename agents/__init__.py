@@ -2,6 +2,7 @@
 
 errors       what can go wrong around the pipeline
 settings     names and values from the environment
+storage      a RocksDB database
 directory    the durable state of a data directory
 journal      what the pipeline has decided, in order, as bytes
 reference    the tariffs and accounts under which a directory was rated

@@ -14,19 +14,18 @@ import fcntl
 import json
 import os
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
 from pathlib import Path
 from types import TracebackType
-from typing import Any, BinaryIO, Self, cast
+from typing import Any, BinaryIO, Self
 
-from rocksdict import BlockBasedOptions, DBCompressionType, Options, Rdict, ReadOptions, WriteBatch, WriteOptions
-
-from agents.errors import AgentError, DirectoryError, DirectoryInUseError, StorageError
+from agents.errors import DirectoryError, DirectoryInUseError, StorageError
+from agents.storage import Storage
 from pipeline.entries import LAYOUT, Key
 
 _LAYOUT_KEY, _SEQ_KEY = b"mlayout", b"mseq"
 _JOURNAL = b"j"
 _LOCK = "owner.json"
+_AGAIN = "run the same command again: it goes on from the last whole batch."
 
 
 class Directory:
@@ -37,18 +36,15 @@ class Directory:
         self.path = path.absolute()
         try:
             self.path.mkdir(parents=True, exist_ok=True)
-            self._lock = _take_lock(self.path)
+            self._lock = take_lock(self.path)
         except OSError as error:
             raise DirectoryError(f"{self.path}: {error.strerror}. Name a directory that can be written.") from error
         try:
-            with _storage(self.path, "open"):
-                self._db = Rdict(str(self.path / "state"), _options())
+            self._storage = Storage(self.path / "state", self.path, _AGAIN)
             self._check_layout()
         except BaseException:
             self._lock.close()
             raise
-        self._sync = WriteOptions()
-        self._sync.sync = True
         self.seq = int.from_bytes(self.get(_SEQ_KEY) or b"", "big")
 
     def __enter__(self) -> Self:
@@ -66,8 +62,7 @@ class Directory:
     def close(self) -> None:
         """Close the state and give up the directory. Raises StorageError."""
         try:
-            with _storage(self.path, "close"):
-                self._db.close()
+            self._storage.close()
         finally:
             self._lock.close()
 
@@ -78,35 +73,24 @@ class Directory:
 
     def get(self, key: Key) -> bytes | None:
         """The value, or None."""
-        with _storage(self.path, "read"):
-            return cast("bytes | None", self._db.get(key))
+        return self._storage.get(key)
 
     def get_many(self, keys: Sequence[Key]) -> Sequence[bytes | None]:
         """The values of the keys, in their order."""
-        with _storage(self.path, "read"):
-            return cast("list[bytes | None]", self._db.get(list(keys)))
+        return self._storage.get_many(keys)
 
     def scan(self, prefix: bytes, after: bytes = b"") -> Iterator[tuple[Key, bytes]]:
         """Keys and values that begin with `prefix`, in order, from the first one past prefix + `after`."""
-        options = ReadOptions()
-        options.set_iterate_upper_bound(_following(prefix))
-        with _storage(self.path, "read"):
-            for key, value in self._db.items(from_key=prefix + after, read_opt=options):
-                if not after or key != prefix + after:
-                    yield cast("Key", key), cast("bytes", value)
+        return self._storage.scan(prefix, after)
 
     def commit(self, changes: Mapping[Key, bytes], entry: bytes | None = None) -> None:
         """Write the changes, and a journal entry with the next number, as one; durable on return."""
-        batch = WriteBatch(raw_mode=True)
-        for key, value in changes.items():
-            batch.put(key, value)
         seq = self.seq
+        journal: dict[Key, bytes] = {}
         if entry is not None:
             seq += 1
-            batch.put(_JOURNAL + seq.to_bytes(8, "big"), entry)
-            batch.put(_SEQ_KEY, seq.to_bytes(8, "big"))
-        with _storage(self.path, "write"):
-            self._db.write(batch, self._sync)
+            journal = {_JOURNAL + seq.to_bytes(8, "big"): entry, _SEQ_KEY: seq.to_bytes(8, "big")}
+        self._storage.write({**changes, **journal})
         self.seq = seq
 
     def journal(self, after: int) -> Iterator[tuple[int, bytes]]:
@@ -121,10 +105,9 @@ class Directory:
     def _check_layout(self) -> None:
         layout = self.get(_LAYOUT_KEY)
         if layout is None:
-            with _storage(self.path, "write"):
-                self._db.put(_LAYOUT_KEY, str(LAYOUT).encode())
+            self._storage.write({_LAYOUT_KEY: str(LAYOUT).encode()})
         elif layout != str(LAYOUT).encode():
-            self._db.close()
+            self._storage.close()
             raise DirectoryError(
                 f"{self.path}: written in layout {layout.decode()}, this version reads layout {LAYOUT}. Use the "
                 "version of ratestream that wrote it, or rate the usage again into a new directory."
@@ -143,7 +126,7 @@ def owner_of(path: Path) -> dict[str, Any] | None:
     return None
 
 
-def _take_lock(path: Path) -> BinaryIO:
+def take_lock(path: Path) -> BinaryIO:
     """The lock file, locked until it is closed or the process ends, however that happens."""
     file = os.fdopen(os.open(path / _LOCK, os.O_RDWR | os.O_CREAT, 0o600), "r+b")
     try:
@@ -173,42 +156,3 @@ def _write_lock(file: BinaryIO, contact: Mapping[str, object]) -> None:
     file.write(json.dumps(contact).encode())
     file.truncate()
     file.flush()
-
-
-@contextmanager
-def _storage(path: Path, what: str) -> Iterator[None]:
-    """RocksDB tells every trouble as a bare Exception; here it becomes a StorageError that says what to do."""
-    try:
-        yield
-    except AgentError:
-        raise
-    except Exception as error:
-        text = str(error)
-        remedy = "Make room on the disk" if "No space left" in text or "File too large" in text else "Check the disk"
-        raise StorageError(
-            f"{path}: cannot {what} the state: {text}. {remedy}, then run the same command again: it goes on from "
-            "the last whole batch."
-        ) from error
-
-
-def _options() -> Options:
-    """Point reads of keys that mostly do not exist, and journal entries of a megabyte that are written once."""
-    table = BlockBasedOptions()
-    table.set_bloom_filter(10, block_based=False)
-    table.set_cache_index_and_filter_blocks(True)
-    options = Options(raw_mode=True)
-    options.create_if_missing(True)
-    options.set_block_based_table_factory(table)
-    options.set_compression_type(DBCompressionType.lz4())
-    options.set_memtable_prefix_bloom_ratio(0.1)  # with the next line: a look-up of a new record takes 0.5 µs, not 1.9
-    options.set_memtable_whole_key_filtering(True)
-    options.set_write_buffer_size(32 * 1024 * 1024)
-    options.set_enable_blob_files(True)  # so that compaction leaves the journal where it is
-    options.set_min_blob_size(4096)
-    options.set_keep_log_file_num(2)
-    return options
-
-
-def _following(prefix: bytes) -> bytes:
-    """The first key after all that begin with the prefix."""
-    return prefix[:-1] + bytes([prefix[-1] + 1])

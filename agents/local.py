@@ -130,7 +130,7 @@ class LocalRunner:
         self._projection.catch_up()
 
     def _decide(self, batch: UsageBatch, entry: FileEntry, decided: "_Decided") -> None:
-        outcome = self._pipeline.process(batch.records, entry.received)
+        outcome = self._pipeline.process(batch.records, [entry.received] * len(batch.records))
         rejections = rejections_of(batch, outcome)
         entry.tally.received += batch.received
         entry.tally.add_rejections(rejections)
@@ -168,4 +168,4 @@ def calm_collector() -> None:
 def rejections_of(batch: UsageBatch, outcome: Outcome) -> list[Rejection]:
     """Everything of the batch that was not accepted, in the order in which it came."""
     refused = [batch.rejection(index, refusal.reason, refusal.message) for index, refusal in outcome.refusals]
-    return sorted([*batch.rejections, *refused], key=lambda rejection: rejection.position.offset)
+    return sorted([*batch.rejections, *refused], key=lambda r: (r.position.offset, r.position.index))

@@ -52,7 +52,7 @@ def rate_files(paths: Iterable[Path], plans: Plans, received: int, mapping: Colu
         key=lambda place: event_order(place[0].records[place[1]]),
     )
     pipeline = Pipeline(Ledger(plans, MemoryStore()), closes=False)
-    outcome = pipeline.process([batch.records[index] for batch, index in places], received)
+    outcome = pipeline.process([batch.records[index] for batch, index in places], [received] * len(places))
     for tenant, account in plans.accounts():
         state = pipeline.ledger.account(tenant, account)
         if state is not None:

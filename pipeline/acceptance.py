@@ -80,8 +80,8 @@ class Acceptance:
         self._corrected: tuple[bytes, Entry] | None = None
         self.is_late = False
 
-    def correct(self) -> Refusal | None:
-        """Plan to take out what the record corrects, or say why that cannot be."""
+    def correct(self, seat: Seat) -> Refusal | None:
+        """Plan to take out what the record corrects, or say why that cannot be; `seat` is the record's own."""
         usage = self._usage
         target = identity(usage.tenant, usage.source, usage.corrects or "")
         entry = self._ledger.find(target)
@@ -89,9 +89,10 @@ class Acceptance:
         if refusal is not None:
             return refusal
         if entry is None:  # it has not come yet, and will be taken out when it does
-            self._corrected = (target, Entry(self._facts, usage.account, usage.meter, [], usage.id))
-            return None
-        self._corrected = (target, Entry(entry.usage_hash, entry.account, entry.meter, entry.postings, usage.id))
+            self._corrected = (target, Entry(self._facts, usage.account, usage.meter, [], usage.id, usage.tenant))
+            is_closed = seat.period.start < self._state.open_from
+            return self._too_late(seat) if is_closed else None
+        self._corrected = (target, replace(entry, corrected_by=usage.id))
         return self._take_out(entry.postings, target)
 
     def take_out(self, postings: Sequence[Posting]) -> Refusal | None:
@@ -148,7 +149,7 @@ class Acceptance:
                 if state.advance_to(usage.meter, end, step.seat.period, received):
                     ledger.move(state)
         corrected_by = awaited_by.corrected_by if awaited_by is not None else ""
-        ledger.entries[self._key] = Entry(facts, usage.account, usage.meter, postings, corrected_by)
+        ledger.entries[self._key] = Entry(facts, usage.account, usage.meter, postings, corrected_by, usage.tenant)
         if self._corrected is not None:
             target, entry = self._corrected
             ledger.entries[target] = entry
@@ -210,12 +211,17 @@ class Acceptance:
 
     def _late_statement(self, seat: Seat) -> Period | Refusal:
         """The statement that carries what comes after its period has closed, or why it comes too late."""
-        state, terms, period = self._state, seat.terms, seat.period
+        state, period = self._state, seat.period
         self.is_late = True
-        if not self._first and terms.period_end + terms.lateness < state.watermarks.get(self._usage.meter, LONG_AGO):
-            name = state.plan.calendar.name(terms.period_start)
-            return too_late(self._usage, name, terms.lateness // SECOND_US)
-        return period if period.revision else state.period(state.open_from)
+        refusal = None if self._first else self._too_late(seat)
+        return refusal or (period if period.revision else state.period(state.open_from))
+
+    def _too_late(self, seat: Seat) -> Refusal | None:
+        """Why a record of a closed period is not taken any more; None where it is."""
+        state, terms = self._state, seat.terms
+        if terms.period_end + terms.lateness >= state.watermarks.get(self._usage.meter, LONG_AGO):
+            return None
+        return too_late(self._usage, state.plan.calendar.name(terms.period_start), terms.lateness // SECOND_US)
 
     def _used(self, totals: Totals, quantities: list[int]) -> Used:
         """The state of the totals after the steps before."""

@@ -55,7 +55,8 @@ class Posting(Struct, frozen=True, array_like=True, gc=False):
 class Entry(Struct, frozen=True, array_like=True, gc=False):
     """An accepted usage record, or the place of one that a correction came before: then the hash is the correction's.
 
-    `corrected_by` is the id of the record that voided or replaced it, "" while it counts.
+    `corrected_by` is the id of the record that voided or replaced it, "" while it counts. `tenant` and `account` are
+    whose it is.
     """
 
     usage_hash: bytes
@@ -63,6 +64,7 @@ class Entry(Struct, frozen=True, array_like=True, gc=False):
     meter: str
     postings: list[Posting]
     corrected_by: str = ""
+    tenant: str = "default"
 
     @property
     def is_awaited(self) -> bool:

@@ -307,6 +307,11 @@ class Ledger:
             state = self._accounts[tenant, account] = AccountState(self.plans, plan, entry, self._store)
         return state
 
+    def forget(self, tenant: str, account: str) -> None:
+        """Let go of an account that has no changes, so that it is read again under its new plan."""
+        self._accounts.pop((tenant, account), None)
+        self.plans.forget(tenant, account)
+
     def stored_entries(self, identities: Iterable[bytes]) -> list[bytes | None]:
         """The stored entries of many identities in one read; `entry_of` then makes sense of each."""
         return list(self._store.get_many([entry_key(identity) for identity in identities]))

@@ -1,7 +1,7 @@
 """Processing: usage records in, charges and statements out, one record after the other.
 
 Every result depends on the records and their order alone, never on how they were batched or on a clock: `received` is
-when the records arrived, as whoever took them in has written it down. For each record, in this order:
+when each record arrived, as whoever took it in has written it down. For each record, in this order:
   1. its account, times, terms and quantity are checked (intake.py);
   2. a record that was accepted before is a duplicate; the same id with other facts is refused;
   3. it is rated in pieces, all of them before any is posted (rating.py), and posted (posting.py), which may give cause
@@ -57,13 +57,16 @@ class Pipeline:
         self.ledger = ledger
         self._closes = closes
 
-    def process(self, records: Sequence[UsageRecord], received: int) -> Outcome:
-        """Take the records in. Raises MoneyError where charges, totals and statement do not agree."""
+    def process(self, records: Sequence[UsageRecord], received: Sequence[int]) -> Outcome:
+        """Take the records in, each with the instant at which it arrived.
+
+        Raises MoneyError where charges, totals and statement do not agree.
+        """
         outcome = Outcome()
         identities = [identity(usage.tenant, usage.source, usage.id) for usage in records]
         stored = self.ledger.stored_entries(identities)
         for index, usage in enumerate(records):
-            refusal = self._take(usage, identities[index], stored[index], received, outcome)
+            refusal = self._take(usage, identities[index], stored[index], received[index], outcome)
             if refusal is not None:
                 outcome.refusals.append((index, refusal))
         outcome.accepted = len(records) - outcome.duplicates - len(outcome.refusals)
@@ -126,7 +129,7 @@ class Pipeline:
         if known is None and seat.is_plain and len(pieces) == 1 and usage.corrects is None:  # nearly every record
             refusal = acceptance.plan(pieces[0], 1, "")
         else:
-            refusal = acceptance.correct() if usage.corrects is not None else None
+            refusal = acceptance.correct(seat) if usage.corrects is not None else None
             refusal = refusal or acceptance.put_in(pieces, known)
         if refusal is not None:
             return refusal

@@ -12,6 +12,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import NamedTuple
 
 from msgspec import Struct
+from msgspec.structs import replace
 
 from pipeline.acceptance import Acceptance
 from pipeline.adjusting import plan_revisions
@@ -194,7 +195,7 @@ class _Rerating:
             self.result.records.append(Again(one, tuple(outs), charges))
             stays = [posting for posting in one.entry.postings if posting not in outs]
             entry = one.entry
-            ledger.entries[one.key] = Entry(entry.usage_hash, entry.account, entry.meter, [*stays, *posted])
+            ledger.entries[one.key] = replace(entry, postings=[*stays, *posted], corrected_by="")
 
     def settle(self, ledger: Ledger, state: AccountState) -> None:
         """What no record causes: fees and minimums of closed periods; then what follows from all of it."""

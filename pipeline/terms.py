@@ -128,6 +128,10 @@ class Plans:
         self._calendars: dict[tuple[str, int, Cycle], Calendar] = {}
         self._terms: dict[tuple[str, str, str, str, int, int, int, int], Terms] = {}
 
+    def forget(self, tenant: str, account: str) -> None:
+        """Read the account's document again when it is next asked for."""
+        self._accounts.pop((tenant, account), None)
+
     def accounts(self) -> Iterable[tuple[str, str]]:
         """Tenant and account of everyone that was declared, in order."""
         return sorted(self._catalogue.accounts)
@@ -206,7 +210,7 @@ class Plans:
 
     def _versions(self, name: str, zone: ZoneInfo, start: int, end: int) -> Iterator[Assignment]:
         """The versions of a tariff in `[start, end)`, each until the next one takes effect."""
-        versions = self._catalogue.tariffs[name]
+        versions = self._catalogue.tariffs.get(name, ())
         begins = [midnight(version.effective_from, zone) for version in versions]
         for version, begin, until in zip(versions, begins, [*begins[1:], FOREVER], strict=True):
             low, high = max(start, begin), min(end, until)

@@ -149,7 +149,7 @@ class Books:
 
     def take(self, *records: UsageRecord, received: int = LATER) -> Outcome:
         """One batch, stored."""
-        return self._stored(self.pipeline.process(records, received))
+        return self._stored(self.pipeline.process(records, [received] * len(records)))
 
     def refused(self, *records: UsageRecord, received: int = LATER) -> list[Reason]:
         """The reasons for which records of one batch were refused."""

@@ -54,7 +54,7 @@ class Recorder(Books):
 
     def step(self, records: Sequence[UsageRecord], before: int, received: int) -> None:
         """Take a batch in and commit it."""
-        self.told.add(self.pipeline.process(records, received), before)
+        self.told.add(self.pipeline.process(records, [received] * len(records)), before)
         self.commit()
 
     def silence(self, now: int) -> None:
@@ -199,7 +199,7 @@ def test_a_batch_that_was_not_committed_is_taken_again(
     for first, batch in batches(records, sizes):
         kept.step(batch, first, LATER)
         if data.draw(st.booleans()):
-            killed.pipeline.process(batch, LATER)
+            killed.pipeline.process(batch, [LATER] * len(batch))
             killed.restart()
         killed.step(batch, first, LATER)
     assert told(killed) == told(kept)
@@ -218,7 +218,7 @@ def test_every_record_is_counted_once(world: World, records: list[UsageRecord], 
     refused = {index for index, _ in outcome.refusals}
     taken = [record for index, record in enumerate(records) if index not in refused]
     run.restart()
-    again = run.pipeline.process(taken, LATER)
+    again = run.pipeline.process(taken, [LATER] * len(taken))
     assert again.duplicates == len(taken)
     assert (again.charges, again.statements, again.refusals) == ([], [], [])
     assert run.pipeline.ledger.changes() == {}
