@@ -5,6 +5,7 @@ settings     names and values from the environment
 storage      a RocksDB database
 directory    the durable state of a data directory
 journal      what the pipeline has decided, in order, as bytes
+succession   tariffs and accounts as they are stored, and which ones may follow which
 reference    the tariffs and accounts under which a directory was rated
 projection   the journal becomes rows in ClickHouse
 intake_log   which files were read, and how far

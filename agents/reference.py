@@ -3,48 +3,42 @@
 They are kept in the directory, so that a running bill and an explanation need no files, and so that what was charged
 stays true: a tariff version never changes, and what was in force for an account while its usage was rated stays in
 force there, to the end of the last billing period that holds any, until the account is rated again (rerating.py). What
-is new is adopted with the journal entry that tells ClickHouse of it.
-
-    rt <name> 00 <version>       a tariff version
-    rs <name> 00 <version>       when it was adopted, a number: of two for the same date the later one holds
-    ra [tenant, account]         an account
-    rp [tenant, account]         what stays in force for it although the documents say something else; nothing, or empty
+is new is adopted with the journal entry that tells ClickHouse of it. succession.py has the stored forms.
 """
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 
-from msgspec import Struct
-from msgspec.msgpack import Decoder, Encoder
-
 from agents.directory import Directory
 from agents.errors import SuccessionError
 from agents.journal import encode_tables
-from pipeline.entries import Key, account_key, pack
-from pipeline.ledger import LONG_AGO, AccountState, Ledger
+from agents.succession import (
+    ACCOUNTS,
+    ADOPTED,
+    PASTS,
+    TARIFFS,
+    Declared,
+    adopted_key,
+    basics,
+    contradiction,
+    decode_declared,
+    decode_name,
+    decode_past,
+    document_key,
+    encode,
+    past_key,
+    tariff_key,
+)
+from pipeline.entries import Key, account_key
+from pipeline.ledger import AccountState, Ledger
 from pipeline.terms import AccountPlan, Plans, RatedPast
 from schemas.account import Account
 from schemas.catalogue import Catalogue
-from schemas.instants import to_iso
 from schemas.tariff import Tariff, canonical
 from sinks.document_columns import accounts_table, tariffs_table
 
-_TARIFFS, _ADOPTED, _ACCOUNTS, _PASTS = b"rt", b"rs", b"ra", b"rp"
 _SHOWN = 20
 """Problems that one error tells; the rest is counted."""
-
-
-class Declared(Struct, frozen=True, array_like=True):
-    """An account's document, and when this directory first heard of it (microseconds)."""
-
-    declared: int
-    document: str
-
-
-_encode = Encoder().encode
-_decode = Decoder(Declared).decode
-_decode_past = Decoder(RatedPast).decode
-_decode_name = Decoder(tuple[str, str]).decode
 
 Pasts = dict[tuple[str, str], RatedPast]
 
@@ -65,11 +59,11 @@ class Reference:
 
     def __init__(self, directory: Directory) -> None:
         self._directory = directory
-        self._tariffs = dict(directory.scan(_TARIFFS))
-        self._adopted = dict(directory.scan(_ADOPTED))
-        self._accounts = {key: _decode(value) for key, value in directory.scan(_ACCOUNTS)}
+        self._tariffs = dict(directory.scan(TARIFFS))
+        self._adopted = dict(directory.scan(ADOPTED))
+        self._accounts = {key: decode_declared(value) for key, value in directory.scan(ACCOUNTS)}
         self._pasts: Pasts = {
-            _decode_name(key[len(_PASTS) :]): _decode_past(value) for key, value in directory.scan(_PASTS) if value
+            decode_name(key[len(PASTS) :]): decode_past(value) for key, value in directory.scan(PASTS) if value
         }
         self._plans: Plans | None = None
 
@@ -85,7 +79,7 @@ class Reference:
 
     def release(self, tenant: str, account: str) -> dict[Key, bytes]:
         """The change with which an account's documents hold for its past, too; `released` says that it is stored."""
-        return {_past_key(tenant, account): b""} if (tenant, account) in self._pasts else {}
+        return {past_key(tenant, account): b""} if (tenant, account) in self._pasts else {}
 
     def released(self, tenant: str, account: str) -> None:
         """The account's documents hold for all of its time now."""
@@ -94,7 +88,7 @@ class Reference:
 
     def _catalogue(self, tariffs: dict[Key, bytes], accounts: dict[Key, Declared]) -> Catalogue:
         """What is stored, and what comes to it."""
-        stored = sorted(self._tariffs, key=lambda key: (self._adopted.get(_adopted_key(key), b""), key))
+        stored = sorted(self._tariffs, key=lambda key: (self._adopted.get(adopted_key(key), b""), key))
         documents = [*(self._tariffs[key] for key in stored), *tariffs.values()]
         declared = (self._accounts | accounts).values()
         return Catalogue.of(
@@ -104,7 +98,7 @@ class Reference:
 
     def declared(self, tenant: str, account: str) -> int:
         """When the account was first heard of."""
-        return self._accounts[_document_key(tenant, account)].declared
+        return self._accounts[document_key(tenant, account)].declared
 
     def adopt(self, given: Catalogue, now: int) -> Plans:
         """Take in new and changed documents; what is stored and not given stays.
@@ -119,8 +113,8 @@ class Reference:
 
     def succession(self, given: Catalogue, now: int) -> Succession:
         """What adopting documents would come to. Raises SuccessionError as `adopt` does."""
-        tariffs = {_tariff_key(t): canonical(t) for versions in given.tariffs.values() for t in versions}
-        accounts = {_document_key(*key): account for key, account in given.accounts.items()}
+        tariffs = {tariff_key(t): canonical(t) for versions in given.tariffs.values() for t in versions}
+        accounts = {document_key(*key): account for key, account in given.accounts.items()}
         problems = [self._changed_version(key) for key, text in tariffs.items() if self._tariffs.get(key, text) != text]
         _stop_at(problems)
         new_tariffs = {key: text for key, text in tariffs.items() if key not in self._tariffs}
@@ -131,7 +125,7 @@ class Reference:
         before, after = self.plans(), Plans(catalogue, self._pasts)
         problems, pasts = [], {}
         for state, old, new in self._rated(before, after):
-            found = _contradiction(state, old, new)
+            found = contradiction(state, old, new)
             if isinstance(found, str):
                 problems.append(found)
             elif found is not None:
@@ -149,7 +143,7 @@ class Reference:
         return Declared(stored.declared if stored else now, document)
 
     def _changed_version(self, key: Key) -> str:
-        name, version = key[len(_TARIFFS) :].decode().split("\0")
+        name, version = key[len(TARIFFS) :].decode().split("\0")
         return (
             f"tariff {name} version {version} is not what it was when {self._directory.path} first used it. A "
             "version never changes: put it back, and publish the change as a new version with a later effective_from"
@@ -160,7 +154,7 @@ class Reference:
         ledger = Ledger(before, self._directory)
         for tenant, account in before.accounts():
             old, new = before.account(tenant, account), after.account(tenant, account)
-            if old is None or new is None or (old.assignments == new.assignments and _basics(old) == _basics(new)):
+            if old is None or new is None or (old.assignments == new.assignments and basics(old) == basics(new)):
                 continue
             state = ledger.account(tenant, account)
             if state is not None and self._directory.get(account_key(tenant, account)) is not None:
@@ -170,81 +164,21 @@ class Reference:
         seq = self._directory.seq + 1
         tables = {}
         if found.tariffs:
-            named = [(*key[len(_TARIFFS) :].decode().split("\0"), text.decode()) for key, text in found.tariffs.items()]
+            named = [(*key[len(TARIFFS) :].decode().split("\0"), text.decode()) for key, text in found.tariffs.items()]
             tables["tariffs"] = tariffs_table([(name, version, text) for name, version, text in named], seq)
         if found.accounts:
             documents = [
                 (Account.model_validate_json(stored.document), stored.document) for stored in found.accounts.values()
             ]
             tables["accounts"] = accounts_table([(a.tenant, a.account, text) for a, text in documents], seq)
-        adopted = {_adopted_key(key): seq.to_bytes(8, "big") for key in found.tariffs}
-        accounts = {key: _encode(stored) for key, stored in found.accounts.items()}
-        pasts = {_past_key(*name): _encode(past) for name, past in found.pasts.items()}
+        adopted = {adopted_key(key): seq.to_bytes(8, "big") for key in found.tariffs}
+        accounts = {key: encode(stored) for key, stored in found.accounts.items()}
+        pasts = {past_key(*name): encode(past) for name, past in found.pasts.items()}
         self._directory.commit({**found.tariffs, **adopted, **accounts, **pasts}, encode_tables(tables))
         self._tariffs.update(found.tariffs)
         self._adopted.update(adopted)
         self._accounts.update(found.accounts)
         self._pasts.update(found.pasts)
-
-
-def _contradiction(state: AccountState, old: AccountPlan, new: AccountPlan) -> str | RatedPast | None:
-    """What of the old plan has to stay in force, as usage was rated under it; or why the new one cannot follow it."""
-    reached = max([state.open_from, *state.watermarks.values()])
-    if _basics(old) != _basics(new):
-        return (
-            f"account {state.account}: zone, currency and billing periods were {_basics(old)} when its usage was rated "
-            "and cannot change. Put them back, or end this account with `until` and begin a new one"
-        )
-    if _in_force(old, reached) == _in_force(new, reached):
-        return None
-    unpriced = _unpriced(state, old, new, reached)
-    if unpriced is not None:
-        meter, since = unpriced
-        return (
-            f"account {state.account}: usage up to {to_iso(reached)} has been rated, and meter {meter!r} would have no "
-            f"tariff from {to_iso(since)} on. Let its tariffs end later than that"
-        )
-    ends = [old.calendar.period(reached - 1)[1]] if reached > state.open_from else []
-    until = max([state.open_from, *ends, *(period.end for period in state.held())])
-    return RatedPast(until, _in_force(old, until))
-
-
-def _unpriced(state: AccountState, old: AccountPlan, new: AccountPlan, reached: int) -> tuple[str, int] | None:
-    """A meter that has sent usage, and since when it would have no tariff where it had one."""
-    for entry in old.within(LONG_AGO, reached):
-        for meter in sorted(entry.tariff.items.keys() & state.watermarks.keys()):
-            since = entry.start
-            while since < min(entry.end, state.watermarks[meter]):
-                found = new.at(meter, since)
-                if found is None:
-                    return meter, since
-                since = found.end
-    return None
-
-
-def _basics(plan: AccountPlan) -> str:
-    account = plan.account
-    return f"{account.zone} ({account.clock}), {account.currency}, day {account.billing_day}, {account.cycle}"
-
-
-def _in_force(plan: AccountPlan, until: int) -> list[tuple[str, str, int, int]]:
-    return [(e.tariff.tariff, e.tariff.version, e.start, e.end) for e in plan.within(LONG_AGO, until)]
-
-
-def _tariff_key(tariff: Tariff) -> Key:
-    return _TARIFFS + f"{tariff.tariff}\0{tariff.version}".encode()
-
-
-def _adopted_key(tariff: Key) -> Key:
-    return _ADOPTED + tariff[len(_TARIFFS) :]
-
-
-def _past_key(tenant: str, account: str) -> Key:
-    return _PASTS + pack((tenant, account))
-
-
-def _document_key(tenant: str, account: str) -> Key:
-    return _ACCOUNTS + pack((tenant, account))
 
 
 def _stop_at(problems: Iterable[str]) -> None:
