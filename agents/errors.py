@@ -6,6 +6,9 @@ AgentError
 │   └── StorageError          reading or writing it failed, a full disk included
 ├── SuccessionError           tariffs or accounts do not follow those that usage was rated under
 ├── ReratingError             accounts whose usage cannot be rated again
+├── BrokerError               Kafka's brokers cannot be reached, or refuse what is asked of them
+├── LayoutError               topics that are missing, or would break the guarantees
+├── RegistryError             a schema registry that does not answer, or not as one does
 ├── SettingError              a name or value of the environment, or what it would have named is missing
 └── NoAnswerError             what was asked for is not there
 """
@@ -35,9 +38,25 @@ class ReratingError(AgentError):
     """Accounts whose usage cannot be rated again, each with its reason."""
 
 
+class BrokerError(AgentError):
+    """Kafka's brokers cannot be reached, or refuse what is asked of them."""
+
+
+class LayoutError(AgentError):
+    """Topics that are missing or would break the guarantees, each problem with what to do."""
+
+
+class RegistryError(AgentError):
+    """A schema registry that does not answer, or not as one does. The messages that need it wait."""
+
+
 class SettingError(AgentError):
     """A name or value of the environment that is not known."""
 
 
 class NoAnswerError(AgentError):
     """What was asked for is not there."""
+
+
+class StateError(AgentError):
+    """The stored state of a partition does not fit its topics; going on would lose or double usage."""

@@ -25,7 +25,7 @@ from pipeline.intake import (
     no_terms,
     unknown_account,
 )
-from pipeline.ledger import AccountState, Ledger
+from pipeline.ledger import LONG_AGO, AccountState, Ledger
 from pipeline.placing import NO_FACTS, Piece, pieces_of
 from pipeline.progressive import interim_statements
 from pipeline.rating import in_bands
@@ -75,6 +75,11 @@ class Pipeline:
     def close_silent(self, state: AccountState, now: int, declared: int, outcome: Outcome) -> None:
         """Close the periods that wait in vain: silence has lasted since the last usage, or since `declared`."""
         while (due := state.silent_after(declared)) is not None and due <= now:
+            self._close(state, outcome)
+
+    def close_until(self, state: AccountState, end: int, outcome: Outcome) -> None:
+        """Close the periods that end by an instant, whatever they wait for."""
+        while state.silent_after(LONG_AGO) is not None and state.plan.calendar.period(state.open_from)[1] <= end:
             self._close(state, outcome)
 
     def close_all(self, state: AccountState, outcome: Outcome) -> None:

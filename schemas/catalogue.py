@@ -15,7 +15,7 @@ from pydantic import BaseModel
 
 from schemas.account import Account, AccountFile, TariffEntry
 from schemas.documents import SUFFIXES, read_documents
-from schemas.node import Document
+from schemas.node import Document, Node
 from schemas.problem import DocumentError, Path, Problem, nearest
 from schemas.tariff import Tariff
 from schemas.validation import validate
@@ -61,6 +61,13 @@ def load_catalogue(tariffs: FilePath, accounts: FilePath | None) -> Catalogue:
     catalogue = Catalogue.of((placed.noun for placed in placed_tariffs), (placed.noun for placed in placed_accounts))
     _stop_at(problem for placed in placed_accounts for problem in _account_problems(placed, catalogue.tariffs))
     return catalogue
+
+
+def account_problems(account: Account, tariffs: Mapping[str, tuple[Tariff, ...]]) -> list[str]:
+    """What keeps an account that is no part of a file from being rated under these tariffs, each with a remedy."""
+    placed = _Placed(Document("", Node(0, {})), (), account)
+    found = _account_problems(placed, tariffs)
+    return [f"{problem.path}: {problem.what} - {problem.remedy}" for problem in found]
 
 
 def _stop_at(problems: Iterable[Problem]) -> None:
