@@ -17,10 +17,9 @@ _LOOK_AFTER_US = 66 * DAY_US
 
 def pack_to_prune(table: Table) -> Pack | None:
     """The oldest pack, once most of it may be past; None before that."""
-    if table.applied.packs == 0:
+    if table.first_end + _LOOK_AFTER_US >= table.applied.reached:
         return None
-    pack = table.oldest_pack()
-    return pack if pack is not None and pack.last_end + _LOOK_AFTER_US < table.applied.reached else None
+    return table.oldest_pack()
 
 
 def records_to_keep(pack: Pack, ledger: Ledger) -> dict[bytes, bytes]:

@@ -21,6 +21,7 @@ from msgspec.msgpack import Decoder, Encoder
 
 from pipeline.entries import Key
 from pipeline.ledger import LONG_AGO
+from pipeline.terms import FOREVER
 
 Change = tuple[Key, bytes | None]
 """A changelog entry; None deletes the key."""
@@ -136,6 +137,7 @@ class Table:
 
     def reload(self) -> None:
         """Read what is kept in memory from the store again."""
+        self._first_end: int | None = None
         stored, place = self._store.get(_APPLIED), self._store.get(_PLACE)
         self.applied = _decode_applied(stored) if stored is not None else Applied()
         self.place = _decode_place(place) if place is not None else Place()
@@ -166,6 +168,14 @@ class Table:
     def scan(self, prefix: bytes, after: bytes = b"") -> Iterator[tuple[Key, bytes]]:
         """Keys and values that begin with `prefix`, in order, from the first one past prefix + `after`."""
         return self._store.scan(prefix, after)
+
+    @property
+    def first_end(self) -> int:
+        """The latest end of the usage in the oldest pack; where there is none, an instant that never comes."""
+        if self._first_end is None:
+            first = next(self._store.scan(_PACKS), None)
+            self._first_end = FOREVER if first is None else _decode_index(first[1])[0]
+        return self._first_end
 
     def oldest_pack(self) -> Pack | None:
         """The first pack; None where there is none."""
@@ -207,6 +217,8 @@ class Table:
         for key, value in entries:
             if key.startswith(_PACKS):
                 self._write_pack(key, value, puts, deletes)
+                if value is None or self._first_end == FOREVER:
+                    self._first_end = None  # to be read again
             elif value is None:
                 puts.pop(key, None)
                 deletes[key] = None

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from agents import settings
 from agents.errors import RegistryError, SettingError
+from agents.local import calm_collector
 from agents.stream.connection import Connection
 from agents.stream.hosting import Fail, TaskFactory
 from agents.stream.log import KafkaLog, Steps
@@ -32,6 +33,7 @@ def rating_tasks(
     connection: Connection, topics: Topics, layout: Layout, data: Path, environment: Mapping[str, str], fail: Fail
 ) -> TaskFactory:
     """Makes the task of a usage partition, whose store is under `data`. Raises SettingError."""
+    calm_collector()
     registry = schema_registry(environment)
     quarantine_after = settings.quarantine_after(environment)
     # Half of what the changelog keeps of deletions: a store older than that may have missed some.
