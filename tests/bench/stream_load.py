@@ -1,4 +1,4 @@
-"""Load: topics filled for a measurement, with declared accounts and JSON usage records in the order of a live stream."""
+"""Load: topics filled for a measurement: declared accounts, and JSON usage records in the order of a live stream."""
 
 import asyncio
 from collections.abc import Iterator
