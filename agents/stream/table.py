@@ -6,11 +6,12 @@ changelog's position: so a store is always as it was after some transaction, and
 brings it up to date. Keys, beside the pipeline's own (pipeline/entries.py) and the documents (succession.py):
 
     @                 Applied: how far the inputs have been applied, what came of them, and what is still to be closed
+    @owner            Owner: the topics that the state belongs to
     u <8 bytes>       a pack: the usage records that one transaction accepted, with the latest end of their usage
     q [tenant, source]  how often in a row a source was rejected (quarantine.py)
 
 In the store, a record's own entry (`d`) begins with the number of its pack, and a pack holds only identities. Keys with
-"!" are the store's own: its position in the changelog, and the topics that it belongs to.
+"!" are the store's own: its position in the changelog.
 """
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -27,7 +28,8 @@ Change = tuple[Key, bytes | None]
 """A changelog entry; None deletes the key."""
 
 _APPLIED, _PACKS, _RECORDS = b"@", b"u", b"d"
-_PLACE, _OWNER = b"!place", b"!owner"
+_OWNER = b"@owner"
+_PLACE = b"!place"
 _NUMBER = 8  # bytes of a pack's number
 
 
@@ -99,7 +101,7 @@ class Place(Struct, array_like=True):
 
 
 class Owner(Struct, array_like=True, frozen=True):
-    """What a store belongs to, so that it is never taken for the state of other topics."""
+    """What a state belongs to, so that it is never taken for that of other topics."""
 
     cluster_id: str
     topic_ids: dict[str, str]
@@ -132,7 +134,7 @@ class Table:
 
     def __init__(self, store: Store) -> None:
         self._store = store
-        self.applied = Applied()
+        self._new_owner: Owner | None = None
         self.reload()
 
     def reload(self) -> None:
@@ -144,13 +146,13 @@ class Table:
 
     @property
     def owner(self) -> Owner | None:
-        """What the store belongs to; None for a new one."""
+        """What the state belongs to; None for a new one."""
         stored = self._store.get(_OWNER)
         return None if stored is None else _decode_owner(stored)
 
     def begin(self, owner: Owner) -> None:
-        """Say what a new store belongs to."""
-        self._store.write({_OWNER: _encode(owner)})
+        """Say what a new state belongs to; its first entries tell it."""
+        self._new_owner = owner
 
     def close(self) -> None:
         """Close the store."""
@@ -198,6 +200,9 @@ class Table:
         it.
         """
         entries: list[Change] = [(_pack_key(number), None) for number in dropped]
+        if self._new_owner is not None:
+            entries.append((_OWNER, _encode(self._new_owner)))
+            self._new_owner = None
         records: Records = []
         for key, value in changes.items():
             if value is not None and key.startswith(_RECORDS):

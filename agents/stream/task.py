@@ -25,9 +25,10 @@ from typing import Protocol
 from agents.errors import StateError
 from agents.storage import Storage
 from agents.stream.hosting import Fail
-from agents.stream.log import PartitionLog, Steps
+from agents.stream.log import PartitionLog
 from agents.stream.partition import Message, Partition
 from agents.stream.table import Owner, Place, Store, Table
+from agents.stream.transactions import Steps
 
 COMMIT_RECORDS = 8_192
 """Messages that are rated and committed as one, about."""
@@ -161,7 +162,7 @@ class PartitionTask:
             steps("restore-mid")
         table.reload()
         # 3. Do they agree?
-        await self._check_usage(table)
+        await self._check(table)
         steps("restore-done")
         return self._make_partition(table)
 
@@ -169,10 +170,7 @@ class PartitionTask:
         """The table over the store on this machine, or over a new one where that cannot be brought up to date."""
         begin, end = await self._log.range_of("changelog")
         table = Table(self._stores.open())
-        owner, place = table.owner, table.place
-        if owner is not None and owner != self._owner:
-            table.close()
-            raise StateError(_foreign(owner, self._owner))
+        place = table.place
         if place.position > end:
             table.close()
             raise StateError(
@@ -180,17 +178,21 @@ class PartitionTask:
                 "topic has lost messages. Restore the topic; nothing is rated on a state that cannot be trusted."
             )
         is_stale = self._around.now_us() - place.committed > self._rules.stale_us
-        if owner is not None and (place.position < begin or is_stale):
+        if place.position and (place.position < begin or is_stale):
             table.close()
             self._stores.discard()
-            table, owner = Table(self._stores.open()), None
-        if owner is None:
-            table.begin(self._owner)
+            table = Table(self._stores.open())
+        if not table.place.position:
             table.write([], Place(begin, self._around.now_us()))
         return table
 
-    async def _check_usage(self, table: Table) -> None:
-        """Whether the usage topic goes on where the state ends."""
+    async def _check(self, table: Table) -> None:
+        """Whether the state is that of these topics, and usage goes on where it ends."""
+        owner = table.owner
+        if owner is None:
+            table.begin(self._owner)
+        elif owner != self._owner:
+            raise StateError(_foreign(owner, self._owner))
         begin, end = await self._log.range_of("usage")
         committed = await self._log.committed()
         applied = table.applied.usage
@@ -279,6 +281,6 @@ def _foreign(found: Owner, wanted: Owner) -> str:
     names = [name for name in Owner.__struct_fields__ if getattr(found, name) != getattr(wanted, name)]
     told = ", ".join(f"{name} was {getattr(found, name)!r} and is {getattr(wanted, name)!r}" for name in names)
     return (
-        f"usage partition {wanted.partition}: the state on this machine belongs to other topics: {told}. Use another "
-        "--data for them; the number of partitions never changes once usage has been rated."
+        f"usage partition {wanted.partition}: its state belongs to other topics: {told}. Use another --data, and a "
+        "new prefix for topics that were made anew; the number of partitions never changes once usage has been rated."
     )

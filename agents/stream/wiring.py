@@ -12,12 +12,13 @@ from agents.errors import RegistryError, SettingError
 from agents.local import calm_collector
 from agents.stream.connection import Connection
 from agents.stream.hosting import Fail, TaskFactory
-from agents.stream.log import KafkaLog, Steps
+from agents.stream.log import KafkaLog
 from agents.stream.partition import Message, Partition
 from agents.stream.registry import SchemaRegistry, schema_registry
 from agents.stream.table import Owner, Table
 from agents.stream.task import PartitionTask, Prepare, Rules, StoreDirectory, Surroundings
 from agents.stream.topics import Layout, Topics
+from agents.stream.transactions import Steps
 from pipeline.entries import LAYOUT
 from schemas.codecs.confluent import NO_REGISTRY
 
@@ -41,6 +42,9 @@ def rating_tasks(
     steps = crash_steps(environment)
     around = Surroundings(fail, steps) if registry is None else Surroundings(fail, steps, schemas_first(registry))
 
+    inputs = (topics.usage, topics.accounts, topics.tariffs, topics.commands, topics.changelog)
+    ids = {name: layout.topic_ids[name] for name in inputs}
+
     def make(number: int) -> PartitionTask:
         def make_partition(table: Table) -> Partition:
             return Partition(
@@ -53,7 +57,7 @@ def rating_tasks(
             )
 
         return PartitionTask(
-            Owner(layout.cluster_id, dict(layout.topic_ids), number, layout.partitions, LAYOUT),
+            Owner(layout.cluster_id, ids, number, layout.partitions, LAYOUT),
             KafkaLog(connection, topics, number, steps),
             StoreDirectory(data / "partitions" / str(number)),
             make_partition,
