@@ -29,13 +29,17 @@ class Storage:
 
     def get(self, key: Key) -> bytes | None:
         """The value, or None."""
-        with self._trouble("read"):
+        try:
             return cast("bytes | None", self._db.get(key))
+        except Exception as error:
+            raise self._told("read", error) from error
 
     def get_many(self, keys: Sequence[Key]) -> Sequence[bytes | None]:
         """The values of the keys, in their order."""
-        with self._trouble("read"):
+        try:
             return cast("list[bytes | None]", self._db.get(list(keys)))
+        except Exception as error:
+            raise self._told("read", error) from error
 
     def scan(self, prefix: bytes, after: bytes = b"") -> Iterator[tuple[Key, bytes]]:
         """Keys and values that begin with `prefix`, in order, from the first one past prefix + `after`."""
@@ -58,17 +62,19 @@ class Storage:
 
     @contextmanager
     def _trouble(self, what: str) -> Iterator[None]:
-        """RocksDB tells every trouble as a bare Exception; here it becomes a StorageError that says what to do."""
         try:
             yield
         except AgentError:
             raise
         except Exception as error:
-            text = str(error)
-            full = "No space left" in text or "File too large" in text
-            remedy = "Make room on the disk" if full else "Check the disk"
-            what_to_do = f"{remedy}, then {self._again}"
-            raise StorageError(f"{self._where}: cannot {what} the state: {text}. {what_to_do}") from error
+            raise self._told(what, error) from error
+
+    def _told(self, what: str, error: Exception) -> StorageError:
+        """RocksDB tells every trouble as a bare Exception; here it becomes one that says what to do."""
+        text = str(error)
+        full = "No space left" in text or "File too large" in text
+        remedy = "Make room on the disk" if full else "Check the disk"
+        return StorageError(f"{self._where}: cannot {what} the state: {text}. {remedy}, then {self._again}")
 
 
 def _options() -> Options:

@@ -6,6 +6,7 @@ closing.py.
 """
 
 from dataclasses import dataclass, field
+from typing import Any
 
 from pipeline.entries import AdjustmentEntry, CouponEntry, FeeEntry, InterimEntry, PeriodEntry, Stated, TotalsEntry
 from pipeline.keeping import Fact
@@ -105,36 +106,41 @@ class Period:
             self.last = end
 
     def entry(self) -> PeriodEntry:
-        """The stored form."""
+        """The stored form. One is made for nearly every record: what is usually empty costs nothing."""
         return PeriodEntry(
-            totals=[
-                TotalsEntry(
-                    *key,
-                    totals.priced_until,
-                    [str(q) for q in totals.quantities],
-                    str(totals.amount),
-                    str(totals.base),
-                    [(name, list(facts)) for name, facts in totals.groups.items()],
-                )
-                for key, totals in self.totals.items()
-            ],
-            running=str(self.running),
-            usage_records=self.usage_records,
-            charges=self.charges,
-            usage_digest=self.usage_digest.to_bytes(32, "big"),
-            charges_digest=self.charges_digest.to_bytes(32, "big"),
-            first=self.first,
-            last=self.last,
-            watermarks=self.watermarks,
-            adjusted=[(start, str(exact)) for start, exact in self.adjusted.items()],
-            fees=self.fees,
-            true_ups=[(*key, str(exact)) for key, exact in self.true_ups.items()],
-            stated=self.stated,
-            appended=self.appended,
-            interims=self.interims,
-            settled=[(name, str(amount)) for name, amount in self.settled.items()],
-            revision=self.revision,
-            revised=sorted(self.revised),
-            adjustments=self.adjustments,
-            coupons=self.coupons,
+            [_totals_entry(key, totals) for key, totals in self.totals.items()],
+            str(self.running),
+            self.usage_records,
+            self.charges,
+            self.usage_digest.to_bytes(32, "big"),
+            self.charges_digest.to_bytes(32, "big"),
+            self.first,
+            self.last,
+            self.watermarks,
+            [(start, str(exact)) for start, exact in self.adjusted.items()] if self.adjusted else _NONE,
+            self.fees,
+            [(*key, str(exact)) for key, exact in self.true_ups.items()] if self.true_ups else _NONE,
+            self.stated,
+            self.appended,
+            self.interims,
+            [(name, str(amount)) for name, amount in self.settled.items()] if self.settled else _NONE,
+            self.revision,
+            sorted(self.revised) if self.revised else _NONE,
+            self.adjustments,
+            self.coupons,
         )
+
+
+_NONE: list[Any] = []
+
+
+def _totals_entry(key: tuple[str, str, str, int], totals: Totals) -> TotalsEntry:
+    quantities = totals.quantities
+    return TotalsEntry(
+        *key,
+        totals.priced_until,
+        [str(quantities[0])] if len(quantities) == 1 else [str(quantity) for quantity in quantities],
+        str(totals.amount),
+        str(totals.base),
+        [(name, list(facts)) for name, facts in totals.groups.items()] if totals.groups else _NONE,
+    )

@@ -7,6 +7,7 @@ version or the end of an entry: each range has totals of its own, and per-day bo
 
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
+from datetime import date
 from decimal import Decimal
 from zoneinfo import ZoneInfo
 
@@ -125,6 +126,7 @@ class Plans:
         self._past = past or {}
         self._tariffs = {(t.tariff, t.version): t for versions in catalogue.tariffs.values() for t in versions}
         self._accounts: dict[tuple[str, str], AccountPlan] = {}
+        self._assigned: dict[tuple[Calendar, tuple[tuple[str, date, date | None], ...]], tuple[Assignment, ...]] = {}
         self._calendars: dict[tuple[str, int, Cycle], Calendar] = {}
         self._terms: dict[tuple[str, str, str, str, int, int, int, int], Terms] = {}
 
@@ -190,23 +192,28 @@ class Plans:
         calendar = self._calendars.get(key)
         if calendar is None:
             calendar = self._calendars[key] = Calendar(zone, account.billing_day, account.cycle)
-        entries = [
-            assignment
-            for dated in account.tariffs
-            for assignment in self._versions(
-                dated.tariff,
-                calendar.zone,
-                midnight(dated.from_, calendar.zone),
-                FOREVER if dated.end is None else midnight(dated.end, calendar.zone),
-            )
-        ]
+        entries = self._assignments(account, calendar)
         past = self._past.get((account.tenant, account.account))
         if past is not None:
-            entries = [
-                *(Assignment(self._tariffs[name, version], start, end) for name, version, start, end in past.versions),
-                *(Assignment(e.tariff, max(e.start, past.until), e.end) for e in entries if e.end > past.until),
-            ]
-        return AccountPlan(account, calendar, tuple(sorted(entries, key=lambda e: (e.start, e.tariff.tariff))))
+            kept = [Assignment(self._tariffs[name, version], *span) for name, version, *span in past.versions]
+            later = [Assignment(e.tariff, max(e.start, past.until), e.end) for e in entries if e.end > past.until]
+            entries = _in_order([*kept, *later])
+        return AccountPlan(account, calendar, entries)
+
+    def _assignments(self, account: Account, calendar: Calendar) -> tuple[Assignment, ...]:
+        """What the account's list of tariffs puts in force; shared by all accounts with the same list."""
+        dated = tuple((entry.tariff, entry.from_, entry.end) for entry in account.tariffs)
+        found = self._assigned.get((calendar, dated))
+        if found is None:
+            zone = calendar.zone
+            found = self._assigned[calendar, dated] = _in_order(
+                assignment
+                for name, start, end in dated
+                for assignment in self._versions(
+                    name, zone, midnight(start, zone), FOREVER if end is None else midnight(end, zone)
+                )
+            )
+        return found
 
     def _versions(self, name: str, zone: ZoneInfo, start: int, end: int) -> Iterator[Assignment]:
         """The versions of a tariff in `[start, end)`, each until the next one takes effect."""
@@ -216,6 +223,10 @@ class Plans:
             low, high = max(start, begin), min(end, until)
             if low < high:
                 yield Assignment(version, low, high)
+
+
+def _in_order(assignments: Iterable[Assignment]) -> tuple[Assignment, ...]:
+    return tuple(sorted(assignments, key=lambda entry: (entry.start, entry.tariff.tariff)))
 
 
 _NOT_USED = Meter(unit="charge", price=PerUnit(model="per_unit", unit_price=Decimal(0)))
