@@ -17,4 +17,8 @@ explanation   the arithmetic of one charge
 rejections    what was not accepted
 rows          tables of ClickHouse as text, JSON lines and CSV
 screen        how amounts, times and other people's texts look
+publishing    the commands that put usage, documents and closings on the topics
+simulating    the one that sends made-up usage
+repairing     the ones about what was rejected
+stream        the topics that a command works with
 """

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from agents import settings
-from ratestream import asking
+from ratestream import asking, publishing, repairing, simulating, topics, worker
 from ratestream.failures import EXIT_CODES, Commands
 from ratestream.options import (
     ACCOUNTS,
@@ -48,6 +48,10 @@ rejected_app = typer.Typer(no_args_is_help=True, help="Usage that was not accept
 tariff_app = typer.Typer(no_args_is_help=True, help="Tariff files.")
 app.add_typer(rejected_app, name="rejected")
 app.add_typer(tariff_app, name="tariff")
+topics_app = typer.Typer(no_args_is_help=True, help="Kafka's topics.")
+app.add_typer(topics_app, name="topics")
+topics_app.command("create")(topics.create)
+topics_app.command("check")(topics.check)
 
 
 def main() -> None:
@@ -71,7 +75,8 @@ def ratestream(
 ) -> None:
     """Charges customers as soon as each usage session ends, and gives them one statement a month."""
     settings.check_names(os.environ)
-    logging.getLogger("clickhouse_connect").setLevel(logging.CRITICAL)  # our own errors tell the same, once
+    for client in ("clickhouse_connect", "kafka"):
+        logging.getLogger(client).setLevel(logging.CRITICAL)  # our own errors tell the same, once
 
 
 @app.command()
@@ -205,7 +210,14 @@ for question in (
     asking.export,
 ):
     app.command()(question)
-rejected_app.command("list")(asking.rejected_list)
+rejected_app.command("list")(repairing.rejected_list)
+rejected_app.command("show")(repairing.rejected_show)
+rejected_app.command("replay")(repairing.rejected_replay)
+rejected_app.command("release")(repairing.rejected_release)
+app.command()(worker.worker)
+app.command()(publishing.publish)
+app.command()(publishing.close)
+app.command()(simulating.simulate)
 
 
 @app.command()
@@ -222,6 +234,14 @@ def demo(
 
     summary = run_demo(data or Path(mkdtemp(prefix="ratestream-demo-")))
     raise typer.Exit(summary.stopped)
+
+
+@app.command("stream-demo")
+def stream_demo() -> None:
+    """Publish a real set of homes to Kafka, rate it with two workers, and show charges and statements."""
+    from ratestream.stream_demo import run_stream_demo
+
+    run_stream_demo()
 
 
 @tariff_app.command("check")

@@ -1,41 +1,26 @@
 """Log: the Kafka side of one partition: fencing, the changelog, what is published, and one transaction per commit.
 
-The transactional id is fixed per partition, so a new owner fences the one before it. `commit` sends everything, waits
-for every batch, and only then ends the transaction; an error in it leaves open whether it has been committed, and the
-process has to end: the next owner finds out from the changelog. After partition.py; task.py drives it.
+Where an error leaves open whether a transaction has been committed, the next owner finds out from the changelog. After
+partition.py and transactions.py; task.py drives it.
 """
 
-import asyncio
-from collections.abc import AsyncIterator, Callable, Iterable, Sequence
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
-from time import monotonic
 from typing import Any, Literal, Protocol
 
-from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
-from aiokafka.errors import KafkaError
+from aiokafka import AIOKafkaConsumer, TopicPartition
 
-from agents.errors import BrokerError
 from agents.stream.connection import Connection
 from agents.stream.documents import Published
-from agents.stream.messages import Outgoing
 from agents.stream.partition import Decided
 from agents.stream.table import Applied, Change, Place
 from agents.stream.topics import Topics, group_of
+from agents.stream.transactions import Steps, Transactions, Trouble
 
-_BATCH_BYTES = 1 << 20
-_LARGEST_REQUEST = 64 << 20
-_TRANSACTION_MS = 60_000
 _FETCH_BYTES = 8 << 20
 _RESTORED_TOGETHER = 20_000
 _STEP_S = 0.5
-_RENEW_RECORDS = 1 << 30
-"""Well before a producer's sequence to one partition passes 2³¹, where aiokafka stops."""
-_RENEW_S = 24 * 3600
-"""Well before brokers forget an idle transactional id (7 days)."""
 _MILLISECOND_US = 1_000
-
-Steps = Callable[[str], None]
-"""Hears of each step of the protocol as it is reached; tests end the process there."""
 
 
 class PartitionLog(Protocol):
@@ -70,12 +55,9 @@ class KafkaLog:
         self._settings = connection.for_aiokafka()
         self._topics, self._partition = topics, partition
         self._group = group_of(connection.prefix)
-        self._id = f"{self._group}-{partition}"
         self._steps = steps
-        self._producer: AIOKafkaProducer | None = None
+        self._transactions = Transactions(connection, f"{self._group}-{partition}")
         self._reader: AIOKafkaConsumer | None = None
-        self._sent = 0
-        self._started = 0.0
         self._usage = TopicPartition(topics.usage, partition)
         self._changelog = TopicPartition(topics.changelog, partition)
         self._accounts = TopicPartition(topics.accounts, partition)
@@ -84,17 +66,8 @@ class KafkaLog:
 
     async def fence(self) -> None:
         """Take the partition over: whoever had it can commit nothing more. Raises BrokerError."""
-        self._producer = AIOKafkaProducer(
-            **self._settings,
-            transactional_id=self._id,
-            transaction_timeout_ms=_TRANSACTION_MS,
-            max_batch_size=_BATCH_BYTES,
-            max_request_size=_LARGEST_REQUEST,
-            compression_type="lz4",
-        )
         with self._trouble("take over"):
-            await self._producer.start()
-        self._sent, self._started = 0, monotonic()
+            await self._transactions.fence()
 
     async def restore(self, position: int) -> AsyncIterator[tuple[list[Change], Place]]:
         """The committed changelog from a position to its end, in runs, each with the place after it."""
@@ -143,66 +116,39 @@ class KafkaLog:
 
     async def commit(self, decided: Decided) -> Place:
         """Send all of it in one transaction, with the usage offset; the place after it in the changelog."""
-        producer = await self._renewed_producer()
-        steps, topics = self._steps, self._topics
+        transactions, steps, topics, partition = self._transactions, self._steps, self._topics, self._partition
         with self._trouble("commit"):
+            if transactions.are_due_to_fence:
+                await transactions.fence()
             # 1. Begin.
             steps("batch-before-begin")
-            await producer.begin_transaction()
+            await transactions.begin()
             steps("batch-after-begin")
             # 2. What others read.
-            waiting = await self._send(producer, topics.charges, decided.charges)
-            waiting += await self._send(producer, topics.statements, decided.statements)
-            waiting += await self._send(producer, topics.usage_rejected, decided.rejections)
-            waiting += await self._send(producer, topics.usage, decided.markers)
+            await transactions.send(topics.charges, partition, decided.charges)
+            await transactions.send(topics.statements, partition, decided.statements)
+            await transactions.send(topics.usage_rejected, partition, decided.rejections)
+            await transactions.send(topics.usage, partition, decided.markers)
             steps("batch-after-charges")
             # 3. What the state becomes.
-            waiting += await self._send(producer, topics.changelog, decided.entries)
-            *_, last = await asyncio.gather(*waiting)
+            await transactions.send(topics.changelog, partition, decided.entries)
+            *_, last = await transactions.arrived()
             steps("batch-after-changelog")
             # 4. How far usage has been read, for whoever looks at the group: the state itself has it, too.
-            await producer.send_offsets_to_transaction({self._usage: decided.usage}, self._group)
+            await transactions.send_offset(self._group, self._usage, decided.usage)
             steps("batch-after-offsets")
             # 5. All of it counts, or nothing.
             steps("batch-before-commit")
-            await producer.commit_transaction()
+            await transactions.commit()
             steps("batch-after-commit")
-        self._sent += decided.messages
         return Place(last.offset + 1, last.timestamp * _MILLISECOND_US)
 
     async def close(self) -> None:
         """Let go of the partition, when nothing is being committed."""
         if self._reader is not None:
             await self._reader.stop()
-        if self._producer is not None:
-            await self._producer.stop()
-        self._reader = self._producer = None
-
-    async def _send(
-        self, producer: AIOKafkaProducer, topic: str, messages: Iterable[Outgoing | Change]
-    ) -> list["asyncio.Future[Any]"]:
-        """Send messages in batches, in order; what to wait for."""
-        waiting = []
-        batch = producer.create_batch()
-        for key, value, *rest in messages:
-            headers = list(rest[0]) if rest else []
-            if batch.append(key=key, value=value, timestamp=None, headers=headers) is None:
-                waiting.append(await producer.send_batch(batch, topic, partition=self._partition))
-                batch = producer.create_batch()
-                batch.append(key=key, value=value, timestamp=None, headers=headers)
-        if batch.record_count():
-            waiting.append(await producer.send_batch(batch, topic, partition=self._partition))
-        return waiting
-
-    async def _renewed_producer(self) -> AIOKafkaProducer:
-        """The producer; a new one in good time before its sequence or its id runs out."""
-        if self._sent > _RENEW_RECORDS or monotonic() - self._started > _RENEW_S:
-            if self._producer is not None:
-                await self._producer.stop()
-            await self.fence()
-        if self._producer is None:
-            raise BrokerError(f"partition {self._partition}: not taken over yet. Report this.")
-        return self._producer
+            self._reader = None
+        await self._transactions.close()
 
     async def _published_reader(self, applied: Applied) -> AIOKafkaConsumer:
         if self._reader is None:
@@ -242,25 +188,8 @@ class KafkaLog:
         consumer.assign(list(partitions))
         return consumer
 
-    def _trouble(self, what: str) -> "_Trouble":
-        return _Trouble(what, self._topics.usage, self._partition)
-
-
-class _Trouble:
-    """Kafka's errors become a BrokerError that says of which partition and what to do."""
-
-    def __init__(self, what: str, topic: str, partition: int) -> None:
-        self._text = f"{topic}[{partition}]: cannot {what}"
-
-    def __enter__(self) -> None:
-        pass
-
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: object) -> None:
-        if isinstance(error, KafkaError):
-            raise BrokerError(
-                f"{self._text}: {type(error).__name__}: {error}. Look at the brokers, then start the worker again: it "
-                "goes on from the last whole transaction."
-            ) from error
+    def _trouble(self, what: str) -> Trouble:
+        return Trouble(what, self._topics.usage, self._partition)
 
 
 def _published(topic: Literal["accounts", "tariffs", "commands"], record: Any) -> Published:  # noqa: ANN401 - aiokafka's

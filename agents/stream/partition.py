@@ -42,14 +42,24 @@ from schemas.codecs.fields import Refusal
 from schemas.codecs.message import add_message
 from schemas.rejection import Reason, Rejection
 
-logger = logging.getLogger("ratestream.partition")
+logger = logging.getLogger(__name__)
 
-SLICE_RECORDS = 1_024
-"""Records that are rated together: few enough to stay in the processor's cache."""
-_CLOSED_PER_SLICE = 250
-_LOOKED_AT_PER_SLICE = 5_000
 _MILLISECOND_US = 1_000
 _MARKED = ((COMMAND_HEADER, b""),)
+
+
+@dataclass(frozen=True)
+class Slices:
+    """How much is done at once: `records` are rated together, few enough to stay in the processor's cache; a sweep
+    closes no more periods than `closed` and looks at no more accounts than `looked_at`, about.
+    """
+
+    records: int = 1_024
+    closed: int = 250
+    looked_at: int = 5_000
+
+
+_SLICES = Slices()
 
 
 class Message(Protocol):
@@ -110,8 +120,10 @@ class Partition:
         *,
         registry: Registry = NO_REGISTRY,
         quarantine_after: int = 0,
+        slices: Slices = _SLICES,
     ) -> None:
         self.table = table
+        self._slices = slices
         self._topics = topics
         self._number, self._partitions = number, partitions
         self._registry = registry
@@ -159,9 +171,10 @@ class Partition:
         yield from self._rate_run(run)
 
     def _rate_run(self, run: Sequence[Message]) -> Iterator[None]:
-        for start in range(0, len(run), SLICE_RECORDS):
-            waiting = self._decode(run[start : start + SLICE_RECORDS])
-            for part in _slices(waiting):
+        records = self._slices.records
+        for start in range(0, len(run), records):
+            waiting = self._decode(run[start : start + records])
+            for part in _slices(waiting, records):
                 self._rate_slice(part)
                 yield
 
@@ -292,17 +305,17 @@ class Partition:
 
     def sweep(self) -> None:
         """Close accounts: one slice of the first sweep."""
-        sweeps = self.table.applied.sweeps
+        slices, sweeps = self._slices, self.table.applied.sweeps
         sweep = sweeps[0]
         outcome = Outcome()
         looked_at = 0
-        for cursor, name in islice(self._names(sweep), _LOOKED_AT_PER_SLICE):
+        for cursor, name in islice(self._names(sweep), slices.looked_at):
             self._close(name, sweep, outcome)
             sweep.cursor = cursor
             looked_at += 1
-            if len(outcome.statements) >= _CLOSED_PER_SLICE:
+            if len(outcome.statements) >= slices.closed:
                 break
-        if looked_at < _LOOKED_AT_PER_SLICE and len(outcome.statements) < _CLOSED_PER_SLICE:
+        if looked_at < slices.looked_at and len(outcome.statements) < slices.closed:
             sweeps.pop(0)
         self._tell(outcome)
 
@@ -398,13 +411,13 @@ def _place(rejection: Rejection) -> Place:
     return rejection.position.offset, rejection.position.index
 
 
-def _slices(waiting: _Waiting) -> Iterable[_Waiting]:
-    """The same in parts of no more than twice a slice, as one message may hold very many records."""
-    if waiting.batch.received <= 2 * SLICE_RECORDS:
+def _slices(waiting: _Waiting, records: int) -> Iterable[_Waiting]:
+    """The same in parts of no more than so many records, as one message may hold very many."""
+    if waiting.batch.received <= records:
         return [waiting]
     batch = waiting.batch
     places = sorted([*zip(batch.offsets, batch.indexes, strict=True), *map(_place, batch.rejections)])
-    borders = [*places[::SLICE_RECORDS], waiting.then]
+    borders = [*places[::records], waiting.then]
     return (_between(waiting, start, stop) for start, stop in pairwise(borders))
 
 

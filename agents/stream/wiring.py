@@ -10,11 +10,13 @@ from pathlib import Path
 from agents import settings
 from agents.errors import RegistryError, SettingError
 from agents.local import calm_collector
+from agents.stream.bulk import BulkLog, BulkTask
 from agents.stream.connection import Connection
 from agents.stream.hosting import Fail, TaskFactory
 from agents.stream.log import KafkaLog
 from agents.stream.partition import Message, Partition
 from agents.stream.registry import SchemaRegistry, schema_registry
+from agents.stream.splitting import Splitter
 from agents.stream.table import Owner, Table
 from agents.stream.task import PartitionTask, Prepare, Rules, StoreDirectory, Surroundings
 from agents.stream.topics import Layout, Topics
@@ -39,8 +41,7 @@ def rating_tasks(
     quarantine_after = settings.quarantine_after(environment)
     # Half of what the changelog keeps of deletions: a store older than that may have missed some.
     rules = Rules(layout.delete_retention_ms * _MILLISECOND_US // 2, settings.tick_s(environment))
-    steps = crash_steps(environment)
-    around = Surroundings(fail, steps) if registry is None else Surroundings(fail, steps, schemas_first(registry))
+    around = _surroundings(environment, fail, registry)
 
     inputs = (topics.usage, topics.accounts, topics.tariffs, topics.commands, topics.changelog)
     ids = {name: layout.topic_ids[name] for name in inputs}
@@ -58,7 +59,7 @@ def rating_tasks(
 
         return PartitionTask(
             Owner(layout.cluster_id, ids, number, layout.partitions, LAYOUT),
-            KafkaLog(connection, topics, number, steps),
+            KafkaLog(connection, topics, number, around.steps),
             StoreDirectory(data / "partitions" / str(number)),
             make_partition,
             rules,
@@ -66,6 +67,29 @@ def rating_tasks(
         )
 
     return make
+
+
+def splitting_tasks(
+    connection: Connection, topics: Topics, layout: Layout, environment: Mapping[str, str], fail: Fail
+) -> TaskFactory:
+    """Makes the task of a usage-bulk partition. Raises SettingError."""
+    registry = schema_registry(environment)
+    around = _surroundings(environment, fail, registry)
+
+    def make(number: int) -> BulkTask:
+        return BulkTask(
+            Splitter(topics, number, layout.partitions, registry or NO_REGISTRY),
+            BulkLog(connection, topics, number, around.steps),
+            f"{topics.usage_bulk}[{number}]",
+            around,
+        )
+
+    return make
+
+
+def _surroundings(environment: Mapping[str, str], fail: Fail, registry: SchemaRegistry | None) -> Surroundings:
+    steps = crash_steps(environment)
+    return Surroundings(fail, steps) if registry is None else Surroundings(fail, steps, schemas_first(registry))
 
 
 def schemas_first(registry: SchemaRegistry) -> Prepare:
