@@ -29,21 +29,28 @@ class Reason(StrEnum):
     ID_REUSED = "id-reused"
     ALREADY_CORRECTED = "already-corrected"
     WRONG_CORRECTION = "wrong-correction"
+    WRONG_PARTITION = "wrong-partition"  # a message whose key belongs to another partition, or to another account
+    QUARANTINED = "quarantined"  # its source sent too much that was rejected, and is not taken until it is released
+    INVALID_DOCUMENT = "invalid-document"  # an account, a tariff or a command that cannot be taken
 
 
 class Position(Struct, frozen=True, gc=False):
     """Where a message came from: a file with its record's number from 0, or a topic, partition and offset.
 
-    `line` is the 1-based line of a text file, 0 where there are no lines.
+    `line` is the 1-based line of a text file, 0 where there are no lines. `index` is the number of the record within
+    its message, from 0: only a container holds more than one.
     """
 
     origin: str
     partition: int
     offset: int
     line: int = 0
+    index: int = 0
 
     def __str__(self) -> str:
-        return f"{self.origin}:{self.line}" if self.line else f"{self.origin}[{self.partition}]@{self.offset}"
+        if self.line:
+            return f"{self.origin}:{self.line}"
+        return f"{self.origin}[{self.partition}]@{self.offset}{f'#{self.index}' if self.index else ''}"
 
 
 class Rejection(Struct, frozen=True, gc=False):

@@ -55,6 +55,7 @@ _REJECTED = f"SELECT {_columns(REJECTED)} FROM rejected FINAL"  # noqa: S608
 _STATEMENTS = f"SELECT {_columns(STATEMENTS)} FROM statements FINAL"  # noqa: S608
 _STATEMENT_KEY = "tenant, account, period_start, revision, number"
 _OWNED_KEY = "tenant, account, statement_start, revision, number, line"
+_REJECTED_KEY = "origin, partition, offset, `index`, sha256"
 
 
 def statement(sink: Readable, tenant: str, account: str, period_start: int) -> Statement | None:
@@ -150,7 +151,7 @@ def charge_ids(sink: Readable, beginning: str, *, limit: int) -> list[str]:
 def rejections(sink: Readable, *, reason: Reason | None = None, limit: int = 1_000) -> list[Rejection]:
     """Rejections by origin and position; those of one reason, or all."""
     found = sink.query_arrow(
-        f"{_REJECTED} WHERE {_any('reason')} ORDER BY origin, partition, offset, sha256 LIMIT {{limit:UInt64}}",
+        f"{_REJECTED} WHERE {_any('reason')} ORDER BY {_REJECTED_KEY} LIMIT {{limit:UInt64}}",
         {"reason": reason or "", "limit": limit},
     )
     return rejections_from_table(found)
@@ -197,11 +198,8 @@ def export_reads(sink: Readable) -> Iterator[tuple[str, pa.Schema, Iterator[pa.T
     """
     for name, (schema, month_of, key) in _EXPORTS.items():
         yield name, schema, _by_month(sink, name, schema, month_of, key)
-    yield (
-        "rejected",
-        REJECTED,
-        iter([_conformed(sink.query_arrow(f"{_REJECTED} ORDER BY origin, partition, offset, sha256"), REJECTED)]),
-    )
+    rejected = sink.query_arrow(f"{_REJECTED} ORDER BY {_REJECTED_KEY}")
+    yield "rejected", REJECTED, iter([_conformed(rejected, REJECTED)])
 
 
 def _by_month(sink: Readable, name: str, schema: pa.Schema, month_of: str, key: str) -> Iterator[pa.Table]:

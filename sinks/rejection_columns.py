@@ -19,6 +19,7 @@ REJECTED = pa.schema(
         ("partition", pa.int32()),
         ("offset", pa.int64()),
         ("line", pa.int64()),
+        ("index", pa.int64()),
         ("tenant", pa.string()),
         ("account", pa.string()),
         ("source", pa.string()),
@@ -58,8 +59,8 @@ def rejections_from_table(table: pa.Table) -> list[Rejection]:
 def _rejections(batch: pa.RecordBatch) -> list[Rejection]:
     columns = [column.cast(field.type, safe=False) for column, field in zip(batch.columns, REJECTED, strict=True)]
     return [
-        Rejection(Reason(reason), message, Position(origin, partition, offset, line), *rest)
-        for reason, message, origin, partition, offset, line, *rest in zip(
+        Rejection(Reason(reason), message, Position(origin, partition, offset, line, index), *rest)
+        for reason, message, origin, partition, offset, line, index, *rest in zip(
             *(column.to_pylist() for column in columns), strict=True
         )
     ]

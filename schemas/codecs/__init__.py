@@ -1,8 +1,9 @@
 """Codecs: bytes become usage records or refusals, and nouns become bytes. Nothing here raises for bad data.
 
 Read in this order: fields (what a usage record's values must be), batch (what a decoder hands on), one file per
-encoding (usage_json, cloudevents, avro_usage on avro_container), message (one message of any encoding), nouns (all
-nouns as JSON and Avro, by their layout). Files are read by schemas.files. After the producer, before intake.
+encoding (usage_json, cloudevents; avro_reading, and on it avro_usage with avro_container, and confluent), message (one
+message of any encoding), nouns (all nouns as JSON and Avro, by their layout; charges quickly, by charge_json).
+Files are read by schemas.files. After the producer, before intake.
 """
 
 from schemas.codecs.batch import Cut, Limits, UsageBatch

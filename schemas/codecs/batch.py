@@ -83,9 +83,10 @@ class Cutting:
 class UsageBatch:
     """Records and rejections of one file or partition, each kind in the order in which they came.
 
-    `records`, `offsets`, `lines` and `originals` are parallel. An offset is the number of a record in its file, or a
-    message's offset in its partition; a line is 1-based, 0 where there are none. An original is b"" where the
-    encoding has no bytes for one record by itself (Parquet, Avro container): `original` then writes it as JSON.
+    `records`, `offsets`, `lines`, `indexes` and `originals` are parallel. An offset is the number of a record in its
+    file, or a message's offset in its partition; a line is 1-based, 0 where there are none; an index is the number of
+    a record within its message, from 0. An original is b"" where the encoding has no bytes for one record by itself
+    (Parquet, Avro container): `original` then writes it as JSON.
     `bytes_read` is how much of its file had been read, as it is stored, when the batch was full.
     """
 
@@ -95,6 +96,7 @@ class UsageBatch:
     records: list[UsageRecord] = field(default_factory=list)
     offsets: list[int] = field(default_factory=list)
     lines: list[int] = field(default_factory=list)
+    indexes: list[int] = field(default_factory=list)
     originals: list[bytes] = field(default_factory=list)
     rejections: list[Rejection] = field(default_factory=list)
     bytes_read: int = 0
@@ -104,23 +106,31 @@ class UsageBatch:
         """How many records came, whatever became of them."""
         return len(self.records) + len(self.rejections)
 
-    def position(self, index: int) -> Position:
-        """Where record `index` came from."""
-        return Position(self.origin, self.partition, self.offsets[index], self.lines[index])
+    def part(self, places: Sequence[int], rejections: list[Rejection]) -> "UsageBatch":
+        """A batch of the records at these places, and of these rejections."""
+        part = UsageBatch(self.origin, self.partition, self.original_cap, rejections=rejections)
+        for name in ("records", "offsets", "lines", "indexes", "originals"):
+            values = getattr(self, name)
+            setattr(part, name, [values[place] for place in places])
+        return part
 
-    def original(self, index: int) -> bytes:
-        """What record `index` was before it was decoded, whole."""
-        return self.originals[index] or usage_json(self.records[index])
+    def position(self, place: int) -> Position:
+        """Where the record at `place` in `records` came from."""
+        return Position(self.origin, self.partition, self.offsets[place], self.lines[place], self.indexes[place])
 
-    def rejection(self, index: int, reason: Reason, message: str) -> Rejection:
-        """The rejection of record `index` for a reason found later. The batch itself does not change."""
-        usage = self.records[index]
+    def original(self, place: int) -> bytes:
+        """What the record at `place` was before it was decoded, whole."""
+        return self.originals[place] or usage_json(self.records[place])
+
+    def rejection(self, place: int, reason: Reason, message: str) -> Rejection:
+        """The rejection of the record at `place` for a reason found later. The batch itself does not change."""
+        usage = self.records[place]
         refusal = Refusal(reason, message, usage.tenant, usage.account, usage.source, usage.id)
-        return self._rejection(refusal, self.position(index), self.original(index))
+        return self._rejection(refusal, self.position(place), self.original(place))
 
-    def refuse(self, refusal: Refusal, original: bytes | Cut, offset: int, line: int = 0) -> None:
+    def refuse(self, refusal: Refusal, original: bytes | Cut, offset: int, line: int = 0, index: int = 0) -> None:
         """Adds what could not be decoded as a rejection."""
-        position = Position(self.origin, self.partition, offset, line)
+        position = Position(self.origin, self.partition, offset, line, index)
         self.rejections.append(self._rejection(refusal, position, original))
 
     def add(
@@ -129,19 +139,23 @@ class UsageBatch:
         originals: Sequence[bytes | Cut],
         offsets: Sequence[int],
         lines: Sequence[int],
+        indexes: Sequence[int] | None = None,
     ) -> None:
-        """Adds decoded records and refusals; the four are parallel."""
+        """Adds decoded records and refusals; all are parallel. Without `indexes` each is its message's only one."""
+        if indexes is None:
+            indexes = [0] * len(results)
         if Refusal not in set(map(type, results)):
             self.records += results  # type: ignore[arg-type]  # no refusal is among them
             self.originals += originals  # type: ignore[arg-type]  # only what was refused is cut
             self.offsets += offsets
             self.lines += lines
+            self.indexes += indexes
             return
-        for result, original, offset, line in zip(results, originals, offsets, lines, strict=True):
+        for result, original, *place in zip(results, originals, offsets, lines, indexes, strict=True):
             if isinstance(result, Refusal):
-                self.refuse(result, original, offset, line)
+                self.refuse(result, original, *place)
             else:
-                self.add([result], [original], [offset], [line])
+                self.add([result], [original], *([one] for one in place))
 
     def _rejection(self, refusal: Refusal, position: Position, original: bytes | Cut) -> Rejection:
         cut = Cutting(self.original_cap).add(original).cut() if isinstance(original, bytes) else original

@@ -27,7 +27,9 @@ _SCALES = {
 _INSTANTS = frozenset(
     f"{what}_{edge}" for what in ("usage", "period", "statement") for edge in ("start", "end", "first", "last")
 )
-_COUNTS = frozenset(("tier", "revision", "number", "usage_records", "charges", "partition", "offset", "line", "size"))
+_COUNTS = frozenset(
+    ("tier", "revision", "number", "usage_records", "charges", "partition", "offset", "line", "index", "size")
+)
 
 _DECIMAL = re.compile(r"(-?[0-9]+)(?:\.([0-9]+))?")
 _FIXED_BYTES = 16

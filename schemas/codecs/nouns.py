@@ -27,6 +27,7 @@ from schemas.codecs.avro_schema import (
 )
 from schemas.codecs.avro_usage import usage_from_container, usage_from_single
 from schemas.codecs.batch import GIB, Fault, Limits
+from schemas.codecs.charge_json import charge_json
 from schemas.codecs.compression import block_content
 from schemas.codecs.fields import Refusal
 from schemas.codecs.layout import AVRO, AVRO_FIXED, JSON, layout
@@ -47,7 +48,13 @@ _LIMITS = Limits()
 
 def json_bytes(noun: UsageRecord | Charge | Statement | Rejection) -> bytes:
     """The noun as one JSON object."""
-    return usage_json(noun) if isinstance(noun, UsageRecord) else _encode(layout(type(noun), JSON).write(noun))
+    match noun:
+        case UsageRecord():
+            return usage_json(noun)
+        case Charge():
+            return charge_json(noun)
+        case _:
+            return _encode(layout(type(noun), JSON).write(noun))
 
 
 def json_from(data: bytes, kind: type[N]) -> N:

@@ -20,6 +20,10 @@ from schemas.usage import UsageRecord
 
 BOM = b"\xef\xbb\xbf"
 
+_LONG = 1 << 63
+_ODD = 1 << 62
+"""More than any marks: what only the slow way tells exactly (0 may be written -0)."""
+
 
 class _Text(UsageRecord, frozen=True, omit_defaults=True, gc=False):
     """A usage record that leaves absent fields out when it is written."""
@@ -62,7 +66,7 @@ def usage_from_json(data: bytes) -> UsageRecord | Refusal:
         or start.__class__ is not datetime
         or end.__class__ is not datetime
         or not (read.id and read.account and read.meter and read.source and read.tenant)
-        or (data.count(b'"') != _fewest_quotes(read, raw) and _may_repeat_a_key(data))
+        or (data.count(b'"') != _fewest_quotes(read, raw) and _plain_object(data) is None)
     ):
         return usage_from_any_json(data)
     return UsageRecord(
@@ -100,17 +104,6 @@ def _fewest_quotes(read: _Read, quantity: bytes) -> int:
     return count
 
 
-def _may_repeat_a_key(data: bytes) -> bool:
-    """Whether there are other quotation marks than the decoded value needs: a repeated key, or an escaped mark."""
-    return data.count(b'"') != _quotes(msgspec.json.decode(data))
-
-
-def _quotes(value: object) -> int:
-    if isinstance(value, str):
-        return 2
-    return sum(2 + _quotes(inner) for inner in value.values()) if isinstance(value, dict) else 0
-
-
 def usage_from_any_json(data: bytes) -> UsageRecord | Refusal:
     """As `usage_from_json`, reading everything that JSON allows and saying what is wrong."""
     fields = json_object(data)
@@ -123,6 +116,9 @@ def usage_from_any_json(data: bytes) -> UsageRecord | Refusal:
 
 def json_object(data: bytes) -> Mapping[str, object] | Refusal:
     """The members of one JSON object, its numbers still texts (NaN and Infinity, too, which JSON does not have)."""
+    plain = _plain_object(data)
+    if plain is not None:
+        return plain
     try:
         value = _DECODER.decode(data.decode("utf-8-sig"))
     except UnicodeDecodeError as error:
@@ -134,6 +130,32 @@ def json_object(data: bytes) -> Mapping[str, object] | Refusal:
     except RecursionError:
         return _unreadable("nested too deeply")
     return value if isinstance(value, dict) else _unreadable("not a JSON object")
+
+
+def _plain_object(data: bytes) -> dict[str, object] | None:
+    """The same members, three times as fast; None where there is an oddity, as a key that may occur twice."""
+    try:
+        members = _decode_members(data)
+    except (DecodeError, UnicodeDecodeError, RecursionError):
+        return None
+    return members if data.count(b'"') == _settle(members) else None
+
+
+def _settle(members: dict[str, object]) -> int:
+    """The quotation marks that keys and texts need, more being an oddity; integers become Numbers on the way."""
+    marks = 0
+    for name, value in members.items():
+        marks += 2
+        if type(value) is str:
+            marks += 2
+        elif isinstance(value, dict):
+            marks += _settle(value)
+        elif type(value) is int:
+            members[name] = Number(value)
+            marks += 0 if value and abs(value) < _LONG else _ODD
+        elif type(value) is list:
+            marks += _ODD
+    return marks
 
 
 def _unreadable(what: str) -> Refusal:
@@ -161,6 +183,7 @@ def _quantity(raw: bytes) -> Decimal | Refusal:
 
 _encode = msgspec.json.Encoder().encode
 _decode = msgspec.json.Decoder(_Read).decode
+_decode_members = msgspec.json.Decoder(dict[str, object], float_hook=Number).decode
 _DECODER = json.JSONDecoder(
     object_pairs_hook=_members, parse_float=Number, parse_int=Number, parse_constant=Number, strict=True
 )

@@ -14,7 +14,8 @@ from typing import Any, BinaryIO
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from schemas.codecs.avro_usage import instant_at, shortest_double, shortest_single, values_json
+from schemas.codecs.avro_reading import instant_at, shortest_double, shortest_single
+from schemas.codecs.avro_usage import values_json
 from schemas.codecs.batch import MIB, Cut, Cutting, Fault, Limits
 from schemas.codecs.fields import Number, Refusal, usage_from
 from schemas.files.columns import ColumnMapping, Plan, plan_of

@@ -114,7 +114,7 @@ def made_rejection(number: int) -> Rejection:
     return Rejection(
         reason=Reason.NOT_FINITE if number % 2 else Reason.UNREADABLE,
         message=f"record {number}: quantity NaN is not finite. Correct it and send it again.",
-        position=Position("usage.jsonl", 0, number, number + 1),
+        position=Position("usage.jsonl", 0, number, number + 1, number % 5),
         tenant="default",
         account="home-1",
         source="meter",

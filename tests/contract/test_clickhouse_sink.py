@@ -160,11 +160,8 @@ def test_interim_statements_stand_beside_the_period_s_own(sink: ClickHouse) -> N
 
 
 def test_rows_from_before_a_migration_have_the_defaults_of_its_columns(dsn: str, sink: ClickHouse) -> None:
-    statement, charge, late = (
-        replace(made_statement(0), allowances=(), due=762 * 10**16),
-        made_charge(1),
-        made_charge(5),
-    )
+    statement = replace(made_statement(0), allowances=(), due=762 * 10**16)
+    charge, late, rejection = made_charge(1), made_charge(5), made_rejection(0)
     bare = tuple(replace(line, gross=0, due=0) for line in statement.lines)
     first, *later = load()
     sink.execute(f"CREATE DATABASE {sink.database}_old")
@@ -174,6 +171,7 @@ def test_rows_from_before_a_migration_have_the_defaults_of_its_columns(dsn: str,
             ("charges", charges_table([charge])),
             ("statements", statements_table([statement])),
             ("statement_lines", statement_lines_table([statement])),
+            ("rejected", rejections_table([rejection])),
         ):
             known = old.query_arrow(f"SELECT * FROM {table_name}").column_names
             old.insert(table_name, table.select(known), "from before")
@@ -184,6 +182,7 @@ def test_rows_from_before_a_migration_have_the_defaults_of_its_columns(dsn: str,
         old.insert("charges", as_before, "from a journal that was written before")
         assert [queries.charge(old, one.charge_id) for one in (charge, late)] == [charge, late]
         assert queries.statement(old, "default", "home-1", statement.period_start) == replace(statement, lines=bare)
+        assert queries.rejections(old) == [rejection]
         old.execute(f"DROP DATABASE {old.database}")
 
 
@@ -193,6 +192,16 @@ def test_rejections_keep_their_bytes(sink: ClickHouse) -> None:
     assert queries.rejections(sink) == rejections
     assert queries.rejections(sink, reason=Reason.NOT_FINITE, limit=2) == [rejections[1], rejections[3]]
     assert queries.rejection_counts(sink) == {Reason.NOT_FINITE: 150, Reason.UNREADABLE: 150}
+
+
+def test_equal_records_of_one_message_are_as_many_rejections(sink: ClickHouse) -> None:
+    made = made_rejection(1)
+    rejections = [replace(made, position=replace(made.position, index=index)) for index in range(3)]
+    for token in "ab":
+        sink.insert("rejected", rejections_table(rejections), token)
+    sink.execute("OPTIMIZE TABLE rejected FINAL")
+    assert queries.rejections(sink) == rejections
+    assert sink.query("SELECT index FROM rejected ORDER BY index")["index"].to_pylist() == [0, 1, 2]
 
 
 def test_the_position_only_moves_forward(sink: ClickHouse) -> None:

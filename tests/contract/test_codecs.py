@@ -13,11 +13,13 @@ from pathlib import Path
 from typing import Any
 
 import fastavro
+import msgspec
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from msgspec import structs
 
 from schemas.charge import Charge, ChargeKind, Part
 from schemas.codecs import (
@@ -35,10 +37,12 @@ from schemas.codecs import (
 )
 from schemas.codecs.avro_container import Block, container_bytes
 from schemas.codecs.avro_schema import avro_schema, crc_64_avro, fingerprint
+from schemas.codecs.charge_json import charge_json
+from schemas.codecs.layout import JSON, layout
 from schemas.codecs.usage_json import usage_from_any_json, usage_from_json
 from schemas.files import read_usage
 from schemas.fixed_point import AMOUNT_SCALE, QUANTITY_SCALE, to_decimal
-from schemas.instants import from_us
+from schemas.instants import from_us, to_us
 from schemas.rejection import Position, Reason, Rejection
 from schemas.statement import (
     Allowance,
@@ -50,6 +54,7 @@ from schemas.statement import (
     TaxLine,
 )
 from schemas.usage import UsageRecord
+from tests.contract.made_nouns import made_charge
 
 START = datetime(2012, 2, 1, 5, tzinfo=UTC)
 USAGE = UsageRecord("h/1", "home", "electricity", Decimal("0.39"), START, START + timedelta(hours=1), source="amr")
@@ -112,7 +117,7 @@ statements = st.builds(
     **dict.fromkeys(("exact", "net", "tax", "total", "due"), fixed),
     **dict.fromkeys(("revision", "number", "usage_records", "charges"), counts),
 )
-positions = st.builds(Position, partition=counts, offset=counts, line=counts)
+positions = st.builds(Position, partition=counts, offset=counts, line=counts, index=counts)
 rejections = st.builds(Rejection, reason=st.sampled_from(Reason), position=positions, size=counts)
 nouns = usages | charges | statements | rejections
 
@@ -242,7 +247,8 @@ def test_damaged_bytes_are_counted_and_raise_nothing(encode: Encode, decode: Dec
         path = tmp_path / "usage"
         path.write_bytes(data)
         for batch in read_usage(path):
-            assert len(batch.records) == len(batch.offsets) == len(batch.lines) == len(batch.originals)
+            assert len(batch.records) == len(batch.offsets) == len(batch.lines) == len(batch.indexes)
+            assert len(batch.records) == len(batch.originals)
             assert batch.received > 0
             for usage in batch.records:
                 assert usage.start.tzinfo is UTC
@@ -482,6 +488,33 @@ def test_a_wrong_event_is_refused(changes: dict[str, object], reason: Reason) ->
 def test_nouns_are_read_back(noun: Any) -> None:
     assert json_from(json_bytes(noun), type(noun)) == noun
     assert avro_from(avro_single(noun), type(noun)) == noun
+
+
+any_us = st.integers(to_us(datetime(1, 1, 1, tzinfo=UTC)), to_us(datetime(9999, 12, 31, 23, 59, 59, 999999, UTC)))
+whole_us = st.integers(-200, 200).map(lambda seconds: seconds * 1_000_000)
+
+
+@settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@given(charges, st.fixed_dictionaries(dict.fromkeys(US_FIELDS, any_us | whole_us)), st.booleans())
+def test_the_quick_json_of_a_charge_is_that_of_its_layout(charge: Charge, instants: Any, shared: bool) -> None:
+    charge = structs.replace(charge, **instants)
+    if shared:  # one part is all of the charge
+        charge = structs.replace(charge, parts=(Part("", 0, 0, charge.quantity, charge.amount), *charge.parts[1:]))
+    assert charge_json(charge) == msgspec.json.encode(layout(Charge, JSON).write(charge))
+
+
+def test_the_quick_json_of_a_charge_stays_right_when_what_it_keeps_is_full() -> None:
+    way = layout(Charge, JSON)
+    for number in range(70_000):
+        charge = made_charge(number, months=1_000_000)
+        data = charge_json(charge)
+        if number % 500 == 0 or number == 65_536:
+            assert data == msgspec.json.encode(way.write(charge))
+
+
+def test_a_charge_with_half_a_surrogate_pair_is_no_json() -> None:
+    with pytest.raises(UnicodeEncodeError):
+        charge_json(structs.replace(made_charge(1), usage_id="\ud800"))
 
 
 @pytest.mark.parametrize("codec", ["null", "deflate", "zstandard"])
@@ -733,6 +766,21 @@ def test_a_container_with_an_unusable_schema_is_one_rejection(schema: bytes) -> 
     batch = decode_message(data, POSITION)
     assert [rejection.reason for rejection in batch.rejections] == [Reason.UNREADABLE]
     assert batch.rejections[0].size == len(data)
+
+
+def test_the_records_of_a_container_message_have_their_index_and_those_of_a_file_have_none(tmp_path: Path) -> None:
+    schema = json.dumps(avro_schema("usage")).encode()
+    good, bad = avro_single(USAGE)[10:], avro_single(replaced(USAGE, id=""))[10:]
+    blocks = [Block(3, good + bad + good), Block(2, good), Block(1, bad), Block(1, good)]
+    data = container_bytes(schema, blocks, "null")
+    batch = decode_message(data, POSITION)
+    assert [batch.position(place).index for place in range(4)] == [0, 2, 3, 6]
+    assert [rejection.position.index for rejection in batch.rejections] == [1, 4, 5]
+    assert set(batch.offsets) == {41} == {rejection.position.offset for rejection in batch.rejections}
+    assert [str(batch.position(place)) for place in (0, 1)] == ["usage[3]@41", "usage[3]@41#2"]
+    of_file = file_batch(data, tmp_path)
+    assert [rejection.position.index for rejection in of_file.rejections] == [0] * 3
+    assert of_file.indexes == [0] * 4
 
 
 def test_records_that_take_no_bytes_cannot_be_counted_up() -> None:

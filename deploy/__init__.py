@@ -1,0 +1,1 @@
+"""What surrounds ratestream where it runs: its image, and a Kafka broker for tests and development."""
