@@ -44,6 +44,10 @@ class PartitionLog(Protocol):
     async def commit(self, decided: Decided) -> Place:
         """Send all of it in one transaction, with the usage offset; the place after it in the changelog."""
 
+    @property
+    def is_worn(self) -> bool:
+        """Whether the partition has to be taken over anew soon, as what the brokers know of its owner runs out."""
+
     async def close(self) -> None:
         """Let go of the partition, when nothing is being committed."""
 
@@ -102,12 +106,13 @@ class KafkaLog:
     async def published(self, applied: Applied) -> list[Published]:
         """All documents and commands from what is applied to what is there now, those of one topic in order.
 
-        Tariffs are looked for last: an account that is here was published after its tariffs.
+        Where there are accounts, tariffs are looked for after them: an account was published after its tariffs.
         """
         reader = await self._published_reader(applied)
         with self._trouble("read"):
-            ends = await reader.end_offsets([self._accounts, self._commands])
-            ends |= await reader.end_offsets([self._tariffs])
+            ends = await reader.end_offsets([self._accounts, self._commands, self._tariffs])
+            if await reader.position(self._accounts) < ends[self._accounts]:
+                ends |= await reader.end_offsets([self._tariffs])
             found: list[Published] = []
             while behind := [tp for tp, end in ends.items() if await reader.position(tp) < end]:
                 for tp, records in (await reader.getmany(*behind, timeout_ms=int(_STEP_S * 1000))).items():
@@ -118,8 +123,6 @@ class KafkaLog:
         """Send all of it in one transaction, with the usage offset; the place after it in the changelog."""
         transactions, steps, topics, partition = self._transactions, self._steps, self._topics, self._partition
         with self._trouble("commit"):
-            if transactions.are_due_to_fence:
-                await transactions.fence()
             # 1. Begin.
             steps("batch-before-begin")
             await transactions.begin()
@@ -142,6 +145,11 @@ class KafkaLog:
             await transactions.commit()
             steps("batch-after-commit")
         return Place(last.offset + 1, last.timestamp * _MILLISECOND_US)
+
+    @property
+    def is_worn(self) -> bool:
+        """Whether the partition has to be taken over anew soon, as what the brokers know of its owner runs out."""
+        return self._transactions.are_due_to_fence
 
     async def close(self) -> None:
         """Let go of the partition, when nothing is being committed."""

@@ -143,10 +143,14 @@ class PartitionTask:
         if self._running is not None:
             await asyncio.wait({self._running})
         self._around.steps("close-before")
-        await self._log.close()
-        if self._table is not None:
-            self._table.close()
+        await self._let_go()
         self._around.steps("close-after")
+
+    async def _let_go(self) -> None:
+        await self._log.close()
+        table, self._table = self._table, None
+        if table is not None:
+            table.close()
 
     async def restore(self) -> Partition:
         """The partition as its last committed transaction left it."""
@@ -214,6 +218,9 @@ class PartitionTask:
     async def _run(self) -> None:
         try:
             while not self._stopping:
+                if self._log.is_worn:
+                    await self._let_go()
+                    self._partition = await self.restore()
                 await self.work()
                 if not (self._offered or self._partition.is_closing or self._stopping):
                     await self._wait()
