@@ -1,13 +1,21 @@
-"""How Hypothesis searches: the same examples in every run, so that a red run is red again.
+"""What all tests share: how Hypothesis searches, and a real Kafka.
 
-RATESTREAM_TEST_PROFILE=long (`make test-long`) searches each law for as many examples as RATESTREAM_TEST_EXAMPLES says,
-10,000 by default; `explore` searches new ground in each run and prints how to repeat what it finds. No deadline in any:
-a busy machine is not a failure.
+Hypothesis tries the same examples in every run, so that a red run is red again. RATESTREAM_TEST_PROFILE=long (`make
+test-long`) searches each law for as many examples as RATESTREAM_TEST_EXAMPLES says, 10,000 by default; `explore`
+searches new ground in each run and prints how to repeat what it finds. No deadline in any: a busy machine is no failure.
+
+One Kafka serves all tests of the stream and is told at the end; without one they are skipped, loudly.
 """
 
 import os
+import uuid
+from collections.abc import Iterator
 
+import pytest
 from hypothesis import HealthCheck, settings
+
+from deploy.broker import Broker, start_broker
+from deploy.errors import NoBrokerError
 
 settings.register_profile("steady", derandomize=True, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.register_profile("explore", max_examples=2_000, deadline=None, print_blob=True)
@@ -17,3 +25,44 @@ settings.register_profile(
     max_examples=int(os.environ.get("RATESTREAM_TEST_EXAMPLES", "10000")),
 )
 settings.load_profile(os.environ.get("RATESTREAM_TEST_PROFILE", "steady"))
+
+_KAFKA = pytest.StashKey[str]()
+
+
+@pytest.fixture(scope="session")
+def broker(request: pytest.FixtureRequest) -> Iterator[Broker]:
+    try:
+        broker = start_broker()
+    except NoBrokerError as error:
+        request.config.stash[_KAFKA] = "NOT RUN on Kafka"
+        pytest.skip(f"NOT RUN on Kafka: {error}")
+    request.config.stash[_KAFKA] = f"run on Kafka: {broker.how}"
+    try:
+        yield broker
+    finally:
+        broker.stop()
+
+
+@pytest.fixture
+def prefix(broker: Broker) -> Iterator[str]:
+    """What this test's topics begin with, and no other's. A broker that is not ours is left without them."""
+    prefix = f"test-{uuid.uuid4().hex[:12]}."
+    yield prefix
+    if not broker.ours:
+        _delete_topics(broker, prefix)
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
+    if told := config.stash.get(_KAFKA, ""):
+        terminalreporter.write_line(f"tests of the stream: {told}")
+
+
+def _delete_topics(broker: Broker, prefix: str) -> None:
+    from kafka import KafkaAdminClient
+
+    admin = KafkaAdminClient(bootstrap_servers=broker.bootstrap)
+    try:
+        if made := [topic for topic in admin.list_topics() if topic.startswith(prefix)]:
+            admin.delete_topics(made)
+    finally:
+        admin.close()

@@ -18,6 +18,7 @@ code of its own (and of tests/oracle). Read in this order:
     faults       what is done to them
     crash_points, refused_writes    faults that need a worker prepared for them
     run          one whole run: feed, hurt, mend, close, compare
+    suites       which runs there are
     faust_as_documented, faust_run  the same on Faust as its guide writes it, which has to fail
 
     python -m tests.chaos --kills 30

@@ -57,7 +57,7 @@ def _run_all(place: Place, seed: int, given: argparse.Namespace) -> int:
 
 def _outcomes(place: Place, seed: int, *, full: bool, count: int) -> Iterator[Outcome]:
     if full:
-        yield kills(place, seed, Size(500_000, 2_000, kills=500, stops=20, crashes_each=20))
+        yield kills(place, seed, Size(500_000, 2_000, kills=500, stops=20, crashes_each=20, is_thorough=True))
         yield duplicates(place, seed, Size(50_000, 500, kills=20))
         yield refusals(place, seed, Size(10_000, 200))
         yield fuzz(place, seed, Size(20_000, 200), 100_000)

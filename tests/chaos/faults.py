@@ -32,13 +32,14 @@ class Faults:
     chance: Random
     session_s: float
     broker: Killable | None = None
-    longest_pause_s: float = 3.0
+    is_thorough: bool = False
+    longest_pause_s: float = 1.5
     done: dict[str, int] = field(default_factory=dict)
     progress: float = 0.0
     """How much of `all_of_them` is done, from 0 to 1."""
 
     def all_of_them(self, kills: int, stops: int) -> None:
-        """So many kills and stops, over all scales, with a rolling restart and a kill of the broker at each."""
+        """So many kills and stops, over all scales; a rolling restart and a kill of the broker at three, or at each."""
         for number, count in enumerate(SCALES):
             self.workers.scale(count)
             self._note(f"scaled to {count}")
@@ -47,8 +48,9 @@ class Faults:
                 self.progress = kill / kills
             for _ in range(*_share(stops, number)):
                 self.stop_one()
-            self.restart_each()
-            self.kill_broker()
+            if self.is_thorough or count == 3:
+                self.restart_each()
+                self.kill_broker()
         self.progress = 1.0
 
     def kill_one(self, *, lose_data: bool) -> None:

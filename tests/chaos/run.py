@@ -40,6 +40,7 @@ class Size:
     stops: int = 0
     crashes_each: int = 0
     rate: float = 400.0
+    is_thorough: bool = False
     mix: Mix = field(default_factory=Mix)
 
 
@@ -86,7 +87,7 @@ class Run:
 
     def hurt(self, share: float = 1.0, broker: Killable | None = None) -> None:
         """Kills, stops, restarts and scaling under load, with this share of the messages."""
-        faults = Faults(self.workers, self.chance, SESSION_S, broker)
+        faults = Faults(self.workers, self.chance, SESSION_S, broker, self.size.is_thorough)
         messages = self._next(share)
 
         def rate() -> float:

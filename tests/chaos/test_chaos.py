@@ -23,7 +23,7 @@ def _assert_right(outcome: Outcome) -> None:
 
 
 def test_thirty_kills_and_each_crash_point_change_nothing(place: Place) -> None:
-    _assert_right(kills(place, SEED, Size(12_000, 300, kills=30, stops=1, crashes_each=1)))
+    _assert_right(kills(place, SEED, Size(9_000, 200, kills=30, stops=1, crashes_each=1)))
 
 
 def test_a_worker_that_cannot_write_ends_and_loses_nothing(place: Place) -> None:

@@ -70,16 +70,18 @@ class Topics:
     def committed(self) -> dict[int, int]:
         """How far the workers have come with each partition of `usage`; a broker that just began is waited for."""
         until = monotonic() + _READ_TIMEOUT_S
+        while True:
+            try:
+                return self._committed()
+            except KafkaError as error:
+                if not error.retriable or monotonic() > until:
+                    raise
+                sleep(0.5)
+
+    def _committed(self) -> dict[int, int]:
         admin = KafkaAdminClient(bootstrap_servers=self.bootstrap)
         try:
-            while True:
-                try:
-                    offsets = admin.list_group_offsets({self.group: None})[self.group]
-                    break
-                except KafkaError as error:
-                    if not error.retriable or monotonic() > until:
-                        raise
-                    sleep(0.5)
+            offsets = admin.list_group_offsets({self.group: None})[self.group]
         finally:
             admin.close()
         return {place.partition: found.offset for place, found in offsets.items() if place.topic == self.usage}
