@@ -27,7 +27,7 @@ from agents.errors import BrokerError, StateError
 from agents.stream.connection import Connection
 from agents.stream.partition import Message
 from agents.stream.splitting import Piece, Place, Splitter
-from agents.stream.task import Acknowledge, Surroundings
+from agents.stream.task import Acknowledge, Preparation, Surroundings
 from agents.stream.topics import Topics, group_of
 from agents.stream.transactions import Steps, Transactions, Trouble
 
@@ -152,7 +152,7 @@ class BulkTask:
         self._offered: deque[tuple[Sequence[Message], Acknowledge]] = deque()
         self._woken = asyncio.Event()
         self._stopping = False
-        self._preparing: asyncio.Future[None] | None = None
+        self._preparation = Preparation(around.prepare)
         self._running: asyncio.Task[None] | None = None
 
     async def open(self) -> None:
@@ -169,8 +169,7 @@ class BulkTask:
         """Finish the running transaction, and let go."""
         self._stopping = True
         self._woken.set()
-        if self._preparing is not None:
-            self._preparing.cancel()  # a registry that does not answer must not keep others from the partition
+        self._preparation.give_up()  # a registry that does not answer must not keep others from the partition
         if self._running is not None:
             await asyncio.wait({self._running})
         await self._log.close()
@@ -189,7 +188,7 @@ class BulkTask:
     async def _work(self) -> None:
         """One batch: all of what waits, about, unless the task is closed in the middle of it."""
         messages, acknowledged = self._take()
-        if not await self._prepared(messages):
+        if not await self._preparation.is_done(messages):
             return
         await self._split(messages)
         if not self._stopping:
@@ -206,15 +205,6 @@ class BulkTask:
             acknowledged.append(ack)
             size += sum(len(record.value or b"") for record in records)
         return messages, acknowledged
-
-    async def _prepared(self, messages: Sequence[Message]) -> bool:
-        """Whether the messages can be decoded now: not where the task is being closed."""
-        self._preparing = asyncio.ensure_future(self._around.prepare(messages))
-        await asyncio.wait({self._preparing})
-        if self._preparing.cancelled():
-            return False
-        self._preparing.result()
-        return True
 
     async def _split(self, messages: Sequence[Message]) -> None:
         log = self._log

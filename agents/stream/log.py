@@ -62,6 +62,7 @@ class KafkaLog:
         self._steps = steps
         self._transactions = Transactions(connection, f"{self._group}-{partition}")
         self._reader: AIOKafkaConsumer | None = None
+        self._asker: AIOKafkaConsumer | None = None
         self._usage = TopicPartition(topics.usage, partition)
         self._changelog = TopicPartition(topics.changelog, partition)
         self._accounts = TopicPartition(topics.accounts, partition)
@@ -108,11 +109,11 @@ class KafkaLog:
 
         Where there are accounts, tariffs are looked for after them: an account was published after its tariffs.
         """
-        reader = await self._published_reader(applied)
+        reader, asker = await self._published_reader(applied)
         with self._trouble("read"):
-            ends = await reader.end_offsets([self._accounts, self._commands, self._tariffs])
+            ends = await asker.end_offsets([self._accounts, self._commands, self._tariffs])
             if await reader.position(self._accounts) < ends[self._accounts]:
-                ends |= await reader.end_offsets([self._tariffs])
+                ends |= await asker.end_offsets([self._tariffs])
             found: list[Published] = []
             while behind := [tp for tp, end in ends.items() if await reader.position(tp) < end]:
                 for tp, records in (await reader.getmany(*behind, timeout_ms=int(_STEP_S * 1000))).items():
@@ -153,12 +154,18 @@ class KafkaLog:
 
     async def close(self) -> None:
         """Let go of the partition, when nothing is being committed."""
-        if self._reader is not None:
-            await self._reader.stop()
-            self._reader = None
+        for consumer in (self._reader, self._asker):
+            if consumer is not None:
+                await consumer.stop()
+        self._reader = self._asker = None
         await self._transactions.close()
 
-    async def _published_reader(self, applied: Applied) -> AIOKafkaConsumer:
+    async def _published_reader(self, applied: Applied) -> tuple[AIOKafkaConsumer, AIOKafkaConsumer]:
+        """Who reads, and who asks for ends: on the reader's connection a fetch waits for news most of the time, and a
+        question behind it is answered up to half a second later.
+        """
+        if self._asker is None:
+            self._asker = await self._started_consumer([])
         if self._reader is None:
             partitions = [self._accounts, self._commands, self._tariffs]
             self._reader = await self._started_consumer(partitions)
@@ -166,7 +173,7 @@ class KafkaLog:
                 partitions, (applied.accounts, applied.commands, applied.tariffs), strict=True
             ):
                 self._reader.seek(partition, offset)
-        return self._reader
+        return self._reader, self._asker
 
     def _name_of(self, partition: TopicPartition) -> Literal["accounts", "tariffs", "commands"]:
         if partition == self._accounts:

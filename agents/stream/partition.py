@@ -30,7 +30,7 @@ from agents.stream.messages import (
     statement_messages,
 )
 from agents.stream.pruning import pack_to_prune, periods_to_drop, records_to_keep
-from agents.stream.quarantine import NOT_ITS_FAULT, Quarantine
+from agents.stream.quarantine import NOT_ITS_FAULT, Quarantine, Source
 from agents.stream.table import Change, Sweep, Table
 from agents.stream.topics import Topics
 from pipeline.entries import Key, entry_key
@@ -54,7 +54,7 @@ class Slices:
     closes no more periods than `closed` and looks at no more accounts than `looked_at`, about.
     """
 
-    records: int = 1_024
+    records: int = 512
     closed: int = 250
     looked_at: int = 5_000
 
@@ -175,8 +175,21 @@ class Partition:
         for start in range(0, len(run), records):
             waiting = self._decode(run[start : start + records])
             for part in _slices(waiting, records):
-                self._rate_slice(part)
+                for piece in self._pieces(part):
+                    self._rate_slice(piece)
                 yield
+
+    def _pieces(self, waiting: _Waiting) -> Iterator[_Waiting]:
+        """The same in pieces that each end where a source may be cut off, so that what follows it is rejected."""
+        while self._quarantine.may_cut_off(waiting.batch.received):
+            sources = sorted(_sources(waiting.batch))
+            reach = self._quarantine.reach(source for _, source in sources)
+            if reach is None or reach == len(sources):
+                break
+            then = sources[reach][0]
+            yield _between(waiting, (0, 0), then)
+            waiting = _between(waiting, then, waiting.then)
+        yield waiting
 
     def _decode(self, messages: Sequence[Message]) -> _Waiting:
         applied, limits, registry = self.table.applied, self._limits, self._registry
@@ -419,6 +432,14 @@ def _slices(waiting: _Waiting, records: int) -> Iterable[_Waiting]:
     places = sorted([*zip(batch.offsets, batch.indexes, strict=True), *map(_place, batch.rejections)])
     borders = [*places[::records], waiting.then]
     return (_between(waiting, start, stop) for start, stop in pairwise(borders))
+
+
+def _sources(batch: UsageBatch) -> Iterator[tuple[Place, Source]]:
+    """Whose each record is, and where it stands."""
+    for usage, offset, index in zip(batch.records, batch.offsets, batch.indexes, strict=True):
+        yield (offset, index), (usage.tenant, usage.source)
+    for rejection in batch.rejections:
+        yield _place(rejection), (rejection.tenant, rejection.source)
 
 
 def _between(waiting: _Waiting, start: Place, stop: Place) -> _Waiting:

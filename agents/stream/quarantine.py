@@ -58,6 +58,22 @@ class Quarantine:
                 cut_off.append(source)
         return cut_off
 
+    def may_cut_off(self, records: int) -> bool:
+        """Whether so many records more could cut a source off."""
+        return 0 < self.after <= max(self._rows.values(), default=0) + records
+
+    def reach(self, sources: Iterable[Source]) -> int | None:
+        """How many records of these sources, in order, can be judged together: only the last can cut its source off.
+
+        None for all of them.
+        """
+        rows: dict[Source, int] = {}
+        for number, source in enumerate(sources, 1):
+            rows[source] = row = rows.get(source, 0) + 1
+            if row + self._rows.get(source, 0) == self.after:
+                return number
+        return None
+
     def release(self, source: Source) -> None:
         """Take the source's records again."""
         self.held.discard(source)

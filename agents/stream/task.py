@@ -81,8 +81,28 @@ class Rules:
 Prepare = Callable[[Sequence[Message]], Awaitable[None]]
 
 
-async def _nothing(_messages: Sequence[Message]) -> None:
-    pass
+class Preparation:
+    """What has to be done before messages can be decoded, which is given up when the task closes."""
+
+    def __init__(self, prepare: Prepare | None) -> None:
+        self._prepare = prepare
+        self._running: asyncio.Future[None] | None = None
+
+    async def is_done(self, messages: Sequence[Message]) -> bool:
+        """Whether the messages can be decoded now; False where it was given up."""
+        if self._prepare is None:
+            return True
+        self._running = asyncio.ensure_future(self._prepare(messages))
+        await asyncio.wait({self._running})
+        if self._running.cancelled():
+            return False
+        self._running.result()
+        return True
+
+    def give_up(self) -> None:
+        """Wait no longer."""
+        if self._running is not None:
+            self._running.cancel()
 
 
 @dataclass(frozen=True)
@@ -93,7 +113,7 @@ class Surroundings:
 
     fail: Fail
     steps: Steps = lambda _: None
-    prepare: Prepare = _nothing
+    prepare: Prepare | None = None
     now_us: Callable[[], int] = lambda: time_ns() // 1000
     clock: Callable[[], float] = monotonic
 
@@ -123,6 +143,7 @@ class PartitionTask:
         self._woken = asyncio.Event()
         self._stopping = False
         self._running: asyncio.Task[None] | None = None
+        self._preparation = Preparation(around.prepare)
         self._table: Table | None = None
         self._ticked = around.clock()
 
@@ -140,6 +161,7 @@ class PartitionTask:
         """Finish the running batch, and let go."""
         self._stopping = True
         self._woken.set()
+        self._preparation.give_up()
         if self._running is not None:
             await asyncio.wait({self._running})
         self._around.steps("close-before")
@@ -174,7 +196,10 @@ class PartitionTask:
         """The table over the store on this machine, or over a new one where that cannot be brought up to date."""
         begin, end = await self._log.range_of("changelog")
         table = Table(self._stores.open())
-        place = table.place
+        owner, place = table.owner, table.place
+        if owner is not None and owner != self._owner:  # before anything is written to it, or it is thrown away
+            table.close()
+            raise StateError(_foreign(owner, self._owner))
         if place.position > end:
             table.close()
             raise StateError(
@@ -237,7 +262,8 @@ class PartitionTask:
         """One round: a batch of usage, if any waits, and one slice of closing, if any goes on."""
         # 1. What waits, and what was published before it.
         messages, acknowledged = self._take()
-        await self._around.prepare(messages)
+        if not await self._preparation.is_done(messages):
+            return
         await self._adopt()
         # 2. Usage.
         if messages:

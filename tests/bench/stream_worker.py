@@ -39,6 +39,7 @@ class Watch:
     """How far the worker has come, by the offsets that it has committed."""
 
     def __init__(self, consumer: AIOKafkaConsumer, places: list[TopicPartition]) -> None:
+        self.partitions = len(places)
         self._consumer = consumer
         self._places = places
 

@@ -7,13 +7,17 @@ transactional id ends the transaction of the one before it, and gets an epoch th
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from typing import NamedTuple
+
+from msgspec.msgpack import Decoder
 
 from agents.errors import BrokerError
 from agents.stream.messages import Outgoing
-from agents.stream.table import Change
+from agents.stream.table import Applied, Change
 
 TOPICS = ("usage", "charges", "statements", "usage_rejected", "changelog", "commands", "accounts", "tariffs")
-APPLIED = b"@"
+_APPLIED = b"@"
+_decode_applied = Decoder(Applied, strict=False).decode
 
 
 class FencedError(BrokerError):
@@ -25,7 +29,7 @@ class Transaction:
     """What one producer has sent since it began. `is_committed` is None while it is open."""
 
     places: list[tuple[str, int]] = field(default_factory=list)
-    applied: bytes = b""
+    entries: list[Change] = field(default_factory=list)
     offset: int | None = None
     is_committed: bool | None = None
 
@@ -43,9 +47,16 @@ class Record:
     number: int
 
 
+class Commit(NamedTuple):
+    """How far the inputs had been applied, and the entries that say so among others."""
+
+    applied: Applied
+    entries: list[Change]
+
+
 @dataclass(eq=False)
 class Kafka:
-    """One partition of each topic. `now_ms` is the brokers' clock, `history` the applied places of each commit.
+    """One partition of each topic. `now_ms` is the brokers' clock, `history` what each commit did to the state.
 
     Deletions in the changelog stay `retention_ms` long.
     """
@@ -56,7 +67,7 @@ class Kafka:
     epoch: int = 0
     running: Transaction | None = None
     group_offset: int | None = None
-    history: list[bytes] = field(default_factory=list)
+    history: list[Commit] = field(default_factory=list)
     others: list[Transaction] = field(default_factory=list)
     _numbered: int = 0
 
@@ -107,8 +118,8 @@ class Kafka:
         first = len(self.records[topic])
         for key, value, *headers in messages:
             self.append(topic, key, value, headers[0] if headers else (), transaction)
-            if topic == "changelog" and key == APPLIED:
-                transaction.applied = value or b""
+            if topic == "changelog" and key is not None:
+                transaction.entries.append((key, value))
         return first
 
     def send_offset(self, epoch: int, offset: int) -> None:
@@ -124,8 +135,9 @@ class Kafka:
         self._end(transaction, is_committed=True)
         if transaction.offset is not None:
             self.group_offset = transaction.offset
-        if transaction.applied:
-            self.history.append(transaction.applied)
+        applied = dict(transaction.entries).get(_APPLIED)
+        if applied is not None:
+            self.history.append(Commit(_decode_applied(applied), transaction.entries))
 
     def end(self, topic: str) -> int:
         """The first offset that readers of committed messages cannot pass."""

@@ -68,7 +68,7 @@ class Fate:
 
 @dataclass(eq=False)
 class SimulatedLog:
-    """The log of the partition for one process: the steps of agents.stream.log.KafkaLog, each at a moment of its own."""
+    """The log of the partition for one process: the steps of KafkaLog (agents/stream/log.py), each at a moment."""
 
     kafka: Kafka
     fate: Fate
@@ -95,11 +95,11 @@ class SimulatedLog:
 
     async def restore(self, position: int) -> AsyncIterator[tuple[list[Change], Place]]:
         """The committed changelog from a position to its end, in runs, each with the place after it."""
-        records = await self.request("restore", lambda: self.changelog(position))
+        records, end = await self.request("restore", lambda: (self.changelog(position), self.kafka.end("changelog")))
         while records:
             many = self.chance.choice((3, 20, 1000))
             run, records = records[:many], records[many:]
-            at = records[0].offset if records else self.kafka.end("changelog")
+            at = records[0].offset if records else end
             yield [(record.key or b"", record.value) for record in run], Place(at, run[-1].timestamp * _MILLISECOND_US)
             self.fate.waits("restore-run")
             await _wait()
@@ -160,7 +160,14 @@ class SimulatedLog:
         await self.request("commit", lambda: kafka.commit(epoch))
         steps("batch-after-commit")
         # Brokers answer for a batch of messages with the offset of its first one; there may be several batches.
-        return Place(self.chance.randint(first + 1, first + len(decided.entries)), written_ms * _MILLISECOND_US)
+        at = first + self.chance.randrange(len(decided.entries)) + 1
+        return Place(at, written_ms * _MILLISECOND_US)
+
+    @property
+    def is_worn(self) -> bool:
+        """Whether the partition has to be taken over anew soon: that is up to the schedule."""
+        return False
 
     async def close(self) -> None:
         """Let go of the partition."""
+        self.read = None

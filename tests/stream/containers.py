@@ -38,7 +38,7 @@ def container(parts: Iterable[Sequence[UsageRecord] | Block]) -> bytes:
 def with_broken_blocks(records: Sequence[UsageRecord], every: int) -> tuple[bytes, list[int]]:
     """A container of the records with a broken block after each `every` of them, and the numbers of these blocks."""
     parts: list[Sequence[UsageRecord] | Block] = []
-    broken = []
+    broken: list[int] = []
     for start in range(0, len(records), every):
         some = records[start : start + every]
         broken.append(start + len(some) + len(broken))
