@@ -8,6 +8,7 @@ traffic     usage of all kinds, and what has to become of it
 schedule    what happens in which order: one seed, one schedule
 reference   the same log, rated in one go
 checks      whether both agree, and whether the money adds up
+running     many schedules
 sabotage    protocols that are wrong, to see that it is noticed
 
 A schedule that fails is run again by `python -m tests.simulation --seed N`.

@@ -170,4 +170,4 @@ class SimulatedLog:
 
     async def close(self) -> None:
         """Let go of the partition."""
-        self.read = None
+        self.epoch, self.read = 0, None

@@ -7,6 +7,7 @@ from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
 from multiprocessing import get_context
 
+from agents.local import calm_collector
 from tests.simulation.checks import check
 from tests.simulation.schedule import Parts, Schedule
 
@@ -72,7 +73,7 @@ def run_all(first: int, schedules: int) -> Iterator[Figures]:
     """So many schedules from a seed on, told as they are done; no more are begun after one that fails."""
     seeds = range(first, first + schedules)
     chunks = [seeds[start : start + _TOGETHER] for start in range(0, schedules, _TOGETHER)]
-    with ProcessPoolExecutor(os.cpu_count(), mp_context=get_context("spawn")) as pool:
+    with ProcessPoolExecutor(os.cpu_count(), mp_context=get_context("spawn"), initializer=calm_collector) as pool:
         try:
             yield from pool.map(run, chunks)
         finally:

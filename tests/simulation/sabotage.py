@@ -111,8 +111,9 @@ class ChangelogApart(SimulatedLog):
     async def commit(self, decided: Decided) -> Place:
         """Send all of it."""
         what = (decided.charges, decided.statements, decided.rejections, decided.markers)
+        noted: list[Change] = [(b"!apart", b"")]
         if any(what):
-            await super().commit(Decided(*what, usage=decided.usage))
+            await super().commit(Decided(*what, noted, decided.usage))
         return await super().commit(Decided(entries=decided.entries, usage=decided.usage))
 
 

@@ -35,7 +35,7 @@ from tests.simulation.traffic import Sent, Traffic
 TOPICS = Topics.of("")
 _BEGINNING_MS = 1_704_900_000_000  # 2024-01-10
 _SECOND_MS, _HOUR_MS, _DAY_MS = 1_000, 3_600_000, 86_400_000
-_EVENTS = 44
+_EVENTS = 36
 _ROUNDS_AT_THE_END = 300
 _DISKS = 3
 _OWNER = Owner("simulated", {"usage": "1"}, PARTITION, PARTITIONS, 1)
@@ -114,7 +114,7 @@ class Schedule:
     def __post_init__(self) -> None:
         self.chance = chance = Random(self.seed)
         self.sizes = Sizes.any(chance)
-        self.kafka = Kafka(_BEGINNING_MS, chance.choice((7, 40, 1000)) * _DAY_MS)
+        self.kafka = Kafka(_BEGINNING_MS, chance.choice((1, 7, 40)) * _DAY_MS)
         self._traffic = Traffic(chance)
         self._left = chance.randint(5, _EVENTS)
         self._disks = [Disk() for _ in range(_DISKS)]
@@ -230,6 +230,8 @@ class Schedule:
     def _start(self, fate: Fate) -> Worker | None:
         """A process on any machine that has none."""
         chance, kafka, parts = self.chance, self.kafka, self.parts
+        if chance.random() < 0.3:
+            kafka.compact()
         taken = [worker.disk for worker, _ in self._stopped]
         disk = chance.choice([disk for disk in self._disks if disk not in taken])
         log = parts.log(kafka, fate, chance)

@@ -2,7 +2,6 @@
 
 from collections.abc import Coroutine
 from contextlib import suppress
-from os import environ
 from random import Random
 from typing import Any, NoReturn
 
@@ -18,7 +17,7 @@ from tests.simulation.running import Figures, first_noticed, run_all
 from tests.simulation.sabotage import SABOTAGE
 from tests.simulation.schedule import ProtocolError, Schedule, SimulatedTask
 
-SCHEDULES = int(environ.get("RATESTREAM_TEST_SCHEDULES", "10000"))
+SCHEDULES = 10_000
 _ENOUGH = 2000
 """Schedules within which each sabotage has to be noticed."""
 
