@@ -5,8 +5,8 @@ Both are read as avro_reading says. Before message and schemas.files.
 
 import io
 import json
-from functools import cache
 from collections.abc import Iterator, Mapping
+from functools import cache
 from typing import NamedTuple
 
 from schemas.codecs.avro_container import Block, Container

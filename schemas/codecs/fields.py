@@ -29,6 +29,8 @@ _INSTANT = re.compile(
     r"(Z|z|[+-][0-9]{2}:[0-9]{2})?"
 )
 _BOUNDS = Context(prec=MAX_DIGITS, Emin=-MAX_DIGITS, Emax=MAX_DIGITS - 1, traps=[Rounded, Overflow, Subnormal, Clamped])
+LONGEST_TEXT = 4_096
+"""Characters of one text of a record: what is charged and stored repeats them, and has to fit a message."""
 _LONGEST_NUMBER = 400
 _LONGEST_INSTANT = 64
 
@@ -145,10 +147,10 @@ def usage_from(fields: Mapping[str, object]) -> UsageRecord | Refusal:
     """
     values: dict[str, object] = {}
     for name, value in fields.items():
-        if value is None or type(value) is str and not value:
+        if value is None or (type(value) is str and not value):
             continue
         check = _CHECKS.get(name)
-        if type(value) is str and check is _text and value.isascii():
+        if type(value) is str and check is _text and value.isascii() and len(value) <= LONGEST_TEXT:
             values[name] = value  # as _text would say: measured at 0.1 µs, the call costs 0.3 µs
             continue
         made = (value if type(value) is Refusal else check(name, value)) if check else _unknown(name)
@@ -196,12 +198,15 @@ def _wrong(name: str, value: object, expected: str) -> Refusal:
 
 
 def _text(name: str, value: object) -> str | Refusal:
-    return value if type(value) is str and _is_unicode(value) else _no_text(name, value)
+    return value if type(value) is str and _is_unicode(value) and len(value) <= LONGEST_TEXT else _no_text(name, value)
 
 
 def _no_text(name: str, value: object) -> Refusal:
     if type(value) is not str:
         return _wrong(name, value, "a text")
+    if len(value) > LONGEST_TEXT:
+        what = f"{name} {shown(value)} has {len(value)} characters, of at most {LONGEST_TEXT}"
+        return Refusal(Reason.OVERSIZED, f"{what}. {_CORRECT_IT}")
     return Refusal(Reason.UNREADABLE, f"{name} {shown(value)} holds half a surrogate pair. {_CORRECT_IT}")
 
 
@@ -232,7 +237,7 @@ def _attributes(name: str, value: object) -> dict[str, str] | Refusal | None:
         return _wrong(name, value, "an object of texts")
     for key, text in value.items():
         for part in (key, text):
-            if type(part) is not str or not _is_unicode(part):
+            if type(part) is not str or not _is_unicode(part) or len(part) > LONGEST_TEXT:
                 return _no_text(f"{name}[{shown(key)}]", part)
     return dict(value) or None
 

@@ -14,7 +14,7 @@ import msgspec
 from msgspec import DecodeError, Raw, Struct
 
 from schemas.codecs import cloudevents
-from schemas.codecs.fields import INSTANTS, Known, Number, Refusal, quantity_of, shown, usage_from
+from schemas.codecs.fields import INSTANTS, LONGEST_TEXT, Known, Number, Refusal, quantity_of, shown, usage_from
 from schemas.rejection import Reason
 from schemas.usage import UsageRecord
 
@@ -66,6 +66,7 @@ def usage_from_json(data: bytes) -> UsageRecord | Refusal:
         or start.__class__ is not datetime
         or end.__class__ is not datetime
         or not (read.id and read.account and read.meter and read.source and read.tenant)
+        or len(data) > LONGEST_TEXT  # then one of its texts may be longer
         or (data.count(b'"') != _fewest_quotes(read, raw) and _plain_object(data) is None)
     ):
         return usage_from_any_json(data)

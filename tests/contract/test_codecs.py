@@ -38,6 +38,7 @@ from schemas.codecs import (
 from schemas.codecs.avro_container import Block, container_bytes
 from schemas.codecs.avro_schema import avro_schema, crc_64_avro, fingerprint
 from schemas.codecs.charge_json import charge_json
+from schemas.codecs.fields import LONGEST_TEXT
 from schemas.codecs.layout import JSON, layout
 from schemas.codecs.usage_json import usage_from_any_json, usage_from_json
 from schemas.files import read_usage
@@ -833,3 +834,16 @@ def test_an_instant_written_in_another_zone_is_the_same() -> None:
     local = replaced(USAGE, start=START.astimezone(timezone(timedelta(hours=-5))))
     (usage,) = decode_message(usage_json(local), POSITION).records
     assert usage == USAGE
+
+
+@pytest.mark.parametrize("name", ["id", "account", "meter", "source", "session", "corrects"])
+def test_a_text_that_would_fit_no_message_is_refused(name: str) -> None:
+    """A charge repeats the texts of its record, so their length is bounded before anything is charged."""
+    record = {"id": "1", "account": "a", "meter": "m", "quantity": "1", "start": "2026-01-01T00:00:00Z"}
+    record |= {"end": "2026-01-01T01:00:00Z", name: "x" * LONGEST_TEXT}
+    assert not isinstance(usage_from_json(json.dumps(record).encode()), Refusal)
+    refusal = usage_from_json(json.dumps(record | {name: "x" * (LONGEST_TEXT + 1)}).encode())
+    assert isinstance(refusal, Refusal)
+    assert refusal.reason is Reason.OVERSIZED
+    attributes = usage_from_json(json.dumps(record | {"attributes": {"a": "x" * (LONGEST_TEXT + 1)}}).encode())
+    assert isinstance(attributes, Refusal)
