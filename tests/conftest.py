@@ -2,7 +2,8 @@
 
 Hypothesis tries the same examples in every run, so that a red run is red again. RATESTREAM_TEST_PROFILE=long (`make
 test-long`) searches each law for as many examples as RATESTREAM_TEST_EXAMPLES says, 10,000 by default; `explore`
-searches new ground in each run and prints how to repeat what it finds. No deadline in any: a busy machine is no failure.
+searches new ground in each run and prints how to repeat what it finds. No deadline in any: a busy machine is not a
+failure.
 
 One Kafka serves all tests of the stream and is told at the end; without one they are skipped, loudly.
 """

@@ -171,7 +171,7 @@ class Schedule:
 
     def _pause_ms(self) -> int:
         chance = self.chance
-        longest = chance.choice((0, _SECOND_MS, 12 * _HOUR_MS, 4 * _DAY_MS, 4 * _DAY_MS, 15 * _DAY_MS))
+        longest = chance.choice((0, _SECOND_MS, 12 * _HOUR_MS, 4 * _DAY_MS, 10 * _DAY_MS, 30 * _DAY_MS))
         return chance.randint(0, longest)
 
     def _send(self) -> None:
