@@ -4,17 +4,20 @@ SHELL := /bin/sh
 VENV := .venv
 READY := $(VENV)/.ready
 PYTHONS := $(or $(PYTHON),python3.13 python3.12 python3.11 python3)
-PACKAGES := schemas pipeline sinks agents ratestream
+PACKAGES := schemas pipeline sinks agents ratestream deploy
 PIP := $(VENV)/bin/python -m pip --quiet --disable-pip-version-check --no-input
 
-.PHONY: help demo test test-long lint format accuracy bench verify lock clean
+.PHONY: help demo stream-demo test test-long lint format accuracy bench bench-stream simulate chaos verify lock clean
 .DELETE_ON_ERROR:
 
 help: ## list what make can do
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-9s %s\n", $$1, $$2}' Makefile
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-12s %s\n", $$1, $$2}' Makefile
 
 demo: $(READY) ## rate real homes and a made-up cloud, and show their statements
 	@$(VENV)/bin/ratestream demo $(ARGS)
+
+stream-demo: $(READY) ## start a Kafka, and rate real homes with two workers
+	@$(VENV)/bin/python -m deploy.broker run -- $(VENV)/bin/ratestream stream-demo
 
 test: lint ## every check: lint, format, types, tests (ARGS='-k tier' chooses tests)
 	@echo '== pytest'
@@ -36,6 +39,15 @@ accuracy: $(READY) ## work published bills out and count the right ones (RATESTR
 
 bench: $(READY) ## measure how many records a second one core rates
 	@$(VENV)/bin/python -m tests.bench.local_throughput $(ARGS)
+
+bench-stream: $(READY) ## measure the stream: records a second, delays, restore, closing (ARGS='--quick')
+	@$(VENV)/bin/python -m tests.bench.stream $(ARGS)
+
+simulate: $(READY) ## a million schedules of crashes of a partition's task, in one thread from one seed, for some hours
+	@$(VENV)/bin/python -m tests.simulation --schedules 1000000 $(ARGS)
+
+chaos: $(READY) ## kill workers and the broker under load, 500 times and more, and compare every charge (ARGS='--kills 30' for less)
+	@$(VENV)/bin/python -m tests.chaos $(or $(ARGS),--full)
 
 verify: $(READY) ## work out the bills of an export again, independently (ARGS='--tariffs PATH --accounts PATH --export DIR USAGE')
 	@$(VENV)/bin/python -m tests.oracle $(ARGS)

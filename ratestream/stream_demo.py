@@ -1,6 +1,6 @@
 """The stream demo: real homes through Kafka. Two workers share the partitions; their charges and statements are shown.
 
-Topics get a prefix of their own, so nothing that is there is touched, and stay for whoever wants to look on.
+Topics get a prefix of their own, so nothing that is there is touched, and are left for whoever wants to look on.
 """
 
 import asyncio
@@ -61,7 +61,7 @@ def run_stream_demo() -> None:
     _told("Rated", f"{rated:,} messages, {monotonic() - began:.0f} s after the workers were started")
     asyncio.run(_show(where, topics))
     print(f"Workers' logs: {data}")
-    print("The topics stay; look on with Kafka's tools, or:")
+    print("As long as this Kafka runs, look on with its tools, or:")
     print(f"  RATESTREAM_BROKERS={','.join(where.brokers)} RATESTREAM_PREFIX={prefix} ratestream rejected list")
 
 
