@@ -59,6 +59,8 @@ def seat_of(state: AccountState, posting: Posting) -> Seat:
     """The totals that a posting was added to."""
     period = state.period(posting.period_start)
     totals = period.totals.get((posting.item, posting.tariff, posting.version, posting.start))
+    if totals is None and not period.stored and period.start < state.open_from:
+        totals = state.forgotten_totals(posting, period)
     if totals is None:
         raise MoneyError(
             f"account {state.account}: charge {posting.number} of a record is in no total of {posting.item!r}. Stop, "

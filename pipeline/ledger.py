@@ -12,6 +12,7 @@ from pipeline.entries import (
     AccountEntry,
     Entry,
     Key,
+    Posting,
     Store,
     account_key,
     entry_key,
@@ -165,6 +166,12 @@ class AccountState:
             level = self.level_before(terms.meter, terms.start)
             totals.groups = {"": (Fact(b"", terms.start, terms.start, level),)} if level else {}
         return totals
+
+    def forgotten_totals(self, posting: Posting, period: Period) -> Totals | None:
+        """What stands for totals of a closed period that was let go of, since all that is about it comes too late."""
+        of, span = posting, (period.start, period.end)
+        terms = self._plans.terms_under(self.plan, of.item, of.tariff, of.version, span, of.start)
+        return None if terms is None else period.totals_of(terms)
 
     def advance_to(self, meter: str, end: int, period: Period, received: int) -> bool:
         """Note how far a meter has come, by usage of the period; whether the account's own entry has to say so."""

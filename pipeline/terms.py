@@ -123,7 +123,7 @@ class Plans:
 
     def __init__(self, catalogue: Catalogue, past: Mapping[tuple[str, str], RatedPast] | None = None) -> None:
         self._catalogue = catalogue
-        self._past = past or {}
+        self._past = {} if past is None else past  # an empty one may fill up
         self._tariffs = {(t.tariff, t.version): t for versions in catalogue.tariffs.values() for t in versions}
         self._accounts: dict[tuple[str, str], AccountPlan] = {}
         self._assigned: dict[tuple[Calendar, tuple[tuple[str, date, date | None], ...]], tuple[Assignment, ...]] = {}

@@ -1,9 +1,8 @@
-"""Registry: the schemas of framed Avro, looked up in a schema registry before a batch is decoded.
+"""Registry: the schemas of framed Avro, asked of a schema registry and remembered.
 
-`missing` says which ids a batch needs besides those that are known, `fetch` asks for them, `reading` only looks up.
 An id's schema never changes, so what is known stays known; that an id is not registered is believed for a minute. What
 is wrong with a schema is a refusal of the messages that name it; what is wrong with the registry is a RegistryError,
-and the messages wait. After registry_http.py, before the decoder.
+and the messages wait. After registry_http.py, before looking_up.py.
 """
 
 import json
@@ -18,7 +17,6 @@ from agents import settings
 from agents.errors import RegistryError
 from agents.stream.registry_http import MOST_BYTES, Address, Answer, Client, address_in
 from schemas.codecs.avro_reading import AGAIN, Reading, UnusableSchemaError, reading_of
-from schemas.codecs.confluent import FRAME, schema_id
 from schemas.codecs.fields import Refusal, shown
 from schemas.rejection import Reason
 
@@ -28,107 +26,80 @@ _NOT_FOUND = range(40400, 40500)
 """What a registry itself says; where something else listens, 404 comes without."""
 _FOREVER = float("inf")
 
-
-class Sizes(NamedTuple):
-    """How many ids are kept: the schemas that can be read, and the reasons why others cannot."""
-
-    readings: int = 1_000
-    refusals: int = 100_000
+Meaning = Reading | Refusal
+"""How records of a schema are read, or why they cannot be."""
 
 
-_SIZES = Sizes()
-
-
-class _Refused(NamedTuple):
-    refusal: Refusal
+class _Known(NamedTuple):
+    meaning: Meaning
     until: float
 
 
 class SchemaRegistry:
     """What is known of one registry's schemas; for any number of threads.
 
-    The ids that were needed least recently are forgotten first. A whole question may take `timeout_s`.
+    `most` ids are remembered, and those that were needed least recently forgotten first. A question may take
+    `timeout_s` seconds as a whole.
     """
 
     def __init__(
         self,
         address: Address,
         *,
-        sizes: Sizes = _SIZES,
-        timeout_s: float = 10.0,
+        most: int = 5_000,
+        timeout_s: float = 5.0,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._address = address
-        self._sizes = sizes
-        self._clock = clock
+        self._most = most
         self._timeout_s = timeout_s
+        self._clock = clock
         self._changing = threading.Lock()
-        self._readings: OrderedDict[int, Reading] = OrderedDict()
-        self._refused: OrderedDict[int, _Refused] = OrderedDict()
+        self._known: OrderedDict[int, _Known] = OrderedDict()
 
-    def missing(self, values: Iterable[bytes | None]) -> set[int]:
-        """The ids that framed messages among the values name and `fetch` has to look up."""
-        framed = (value for value in values if value and value.startswith(FRAME))
-        named = {schema_id(value) for value in framed} - {None}
+    def known(self, ids: Iterable[int]) -> dict[int, Meaning]:
+        """What is known of these ids without asking."""
+        found: dict[int, Meaning] = {}
         with self._changing:
-            return {one for one in named if one is not None and not self._is_known(one)}
+            for one in ids:
+                known = self._known.get(one)
+                if known is not None and known.until > self._clock():
+                    self._known.move_to_end(one)
+                    found[one] = known.meaning
+        return found
 
-    def _is_known(self, schema_id: int) -> bool:
-        if schema_id in self._readings:
-            self._readings.move_to_end(schema_id)
-            return True
-        refused = self._refused.get(schema_id)
-        if refused is None or refused.until <= self._clock():
-            return False
-        self._refused.move_to_end(schema_id)
-        return True
+    def fetch(self, ids: Iterable[int], found: dict[int, Meaning], stopped: threading.Event) -> None:
+        """Asks for each id that is not in `found`, and adds it there. Blocks; stops before the next one when `stopped`.
 
-    def fetch(self, ids: Iterable[int]) -> None:
-        """Asks for each id: blocks, so call it in a thread.
-
-        Raises RegistryError at the first that gets no proper answer; what came before it is known, so that calling
-        again goes on from there.
+        Raises RegistryError at the first that gets no proper answer; calling again goes on from there.
         """
         with closing(Client(self._address, self._timeout_s)) as client:
-            for one in sorted(ids):
-                self._keep(one, self._meaning(one, client.ask(f"/schemas/ids/{one}")))
+            for one in sorted(set(ids) - found.keys()):
+                if stopped.is_set():
+                    return
+                known = self._meaning(one, client.ask(f"/schemas/ids/{one}"))
+                self._keep(one, known)
+                found[one] = known.meaning
 
-    def reading(self, schema_id: int) -> Reading | Refusal:
-        """How records of a schema are read, or why they cannot be. Raises RegistryError where it was not fetched."""
-        reading = self._readings.get(schema_id)
-        if reading is not None:
-            return reading
-        refused = self._refused.get(schema_id)
-        if refused is not None:
-            return refused.refusal
-        raise RegistryError(f"schema {schema_id} of {self._address} is not known now. Fetch it and decode again")
-
-    def _keep(self, schema_id: int, found: Reading | _Refused) -> None:
+    def _keep(self, schema_id: int, known: _Known) -> None:
         with self._changing:
-            if isinstance(found, Reading):
-                self._readings[schema_id] = found
-                self._refused.pop(schema_id, None)
-            else:
-                self._refused[schema_id] = found
-                self._refused.move_to_end(schema_id)
-            while len(self._readings) > self._sizes.readings:
-                self._readings.popitem(last=False)
-            while len(self._refused) > self._sizes.refusals:
-                self._refused.popitem(last=False)
+            self._known[schema_id] = known
+            self._known.move_to_end(schema_id)
+            if len(self._known) > self._most:
+                self._known.popitem(last=False)
 
-    def _meaning(self, schema_id: int, answer: Answer) -> Reading | _Refused:
+    def _meaning(self, schema_id: int, answer: Answer) -> _Known:
         if answer.status not in {200, 404}:
             raise self._trouble(schema_id, f"answers {answer.status}. {_remedy(answer.status)}")
         if not answer.content_type.endswith("json"):
             raise self._trouble(schema_id, f"answers {shown(answer.content_type)}, as no registry does. {_remedy(0)}")
         if len(answer.body) > MOST_BYTES:
-            return _Refused(_unusable(schema_id, f"it is larger than {MOST_BYTES} bytes"), _FOREVER)
+            return _Known(_unusable(schema_id, f"it is larger than {MOST_BYTES} bytes"), _FOREVER)
         members = _members(answer.body)
         if answer.status == 200 and isinstance(members.get("schema"), str):
-            found = _reading(schema_id, members)
-            return _Refused(found, _FOREVER) if isinstance(found, Refusal) else found
+            return _Known(_reading(schema_id, members), _FOREVER)
         if answer.status == 404 and members.get("error_code") in _NOT_FOUND:
-            return _Refused(_unregistered(schema_id), self._clock() + UNKNOWN_S)
+            return _Known(_unregistered(schema_id), self._clock() + UNKNOWN_S)
         raise self._trouble(schema_id, f"answers {answer.status} in words that no registry uses. {_remedy(0)}")
 
     def _trouble(self, schema_id: int, what: str) -> RegistryError:
@@ -150,7 +121,7 @@ def _members(body: bytes) -> Mapping[str, object]:
     return value if isinstance(value, dict) else {}
 
 
-def _reading(schema_id: int, members: Mapping[str, object]) -> Reading | Refusal:
+def _reading(schema_id: int, members: Mapping[str, object]) -> Meaning:
     kind = members.get("schemaType", "AVRO")
     if kind != "AVRO":
         return _unusable(schema_id, f"its type is {shown(kind)}, not AVRO")

@@ -23,8 +23,9 @@ from agents.errors import RegistryError, SettingError
 
 MOST_BYTES = 256 * 1024
 """No answer is read further."""
-_HOST = re.compile(r"[A-Za-z0-9._-]{1,253}|[0-9A-Fa-f:.]{2,45}")
-_PATH = re.compile(r"[!-~]*")
+_HOST = re.compile(r"(?=.{1,253}$)[A-Za-z0-9_-]{1,63}(?:\.[A-Za-z0-9_-]{1,63})*|[0-9A-Fa-f:.]{2,45}")
+_PATH = re.compile(r"[!-?A-~]*")
+"""An @ would follow a password whose own / is not written as %2F."""
 _ACCEPTED = "application/vnd.schemaregistry.v1+json, application/json"
 
 
@@ -61,7 +62,7 @@ def address_in(environment: Mapping[str, str]) -> Address | None:
     if not url:
         return None
     try:
-        address = _address(urlsplit(url))
+        address = _address(_parts(url))
     except ValueError as error:
         what = f"{settings.SCHEMA_REGISTRY} names no schema registry ({error})"
         raise SettingError(f"{what}. Write https://user:password@host:port, special characters as %XX") from None
@@ -72,8 +73,16 @@ def address_in(environment: Mapping[str, str]) -> Address | None:
     return address
 
 
-def _address(parts: SplitResult) -> Address:
+def _parts(url: str) -> SplitResult:
     """Raises ValueError, whose text holds nothing of the URL, as any part of it may be a piece of a password."""
+    try:
+        return urlsplit(url)
+    except ValueError:  # its text may quote the URL
+        raise ValueError("it is no URL") from None
+
+
+def _address(parts: SplitResult) -> Address:
+    """Raises ValueError as `_parts` does."""
     if parts.scheme not in {"http", "https"}:
         raise ValueError("it does not begin with http:// or https://")
     if parts.query or parts.fragment:

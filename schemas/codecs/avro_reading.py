@@ -2,8 +2,9 @@
 
 A writer's schema, from a container's header or a schema registry, says how its values are read; what they must be is
 decided in fields, as for JSON. Decimals are taken digit by digit from their bytes. A float or double is taken as the
-shortest decimal that is the same number, since the message holds no other truth. Only types of a usage record are let
-through, so no schema can ask for endless work. Before avro_usage and confluent.
+shortest decimal that is the same number, since the message holds no other truth. Only types of a usage record that take
+at least a byte are let through, so no schema can ask for more work than its data has bytes. Before avro_usage and
+confluent.
 """
 
 import io
@@ -18,7 +19,7 @@ from typing import Any, NamedTuple
 import fastavro
 
 from schemas.codecs.avro_schema import avro_schema
-from schemas.codecs.fields import MAX_DIGITS, Known, Number, Refusal, usage_from
+from schemas.codecs.fields import MAX_DIGITS, Known, Number, Refusal, shown, usage_from
 from schemas.instants import EPOCH, from_us
 from schemas.rejection import Reason
 from schemas.usage import UsageRecord
@@ -27,6 +28,7 @@ Values = dict[str, Any]
 _Convert = Callable[[Any], object]
 _WIDE = Context(prec=4 * MAX_DIGITS)
 _LONGEST_DECIMAL = 64
+_MOST_FIELDS = 256
 _PER_SECOND = {"millis": 1_000, "micros": 1_000_000, "nanos": 1_000_000_000}
 
 AGAIN = "Write the usage again with a schema like schemas/avro/usage.avsc"
@@ -71,8 +73,10 @@ def reading_of(schema: bytes | str) -> Reading:
     """How records of a schema, given as its JSON, are read. Raises UnusableSchemaError."""
     try:
         return _reading(json.loads(schema))
+    except UnusableSchemaError:
+        raise
     except Exception as error:  # a hostile schema fails in many ways, and all mean the same
-        raise UnusableSchemaError(str(error)[:200]) from error
+        raise UnusableSchemaError(f"it is no Avro schema: {shown(error)}") from error
 
 
 def read_values(stream: io.BytesIO, schema: Any) -> Any:  # noqa: ANN401 - what the schema says
@@ -88,6 +92,8 @@ def _reading(schema: Any) -> Reading:  # noqa: ANN401 - any JSON value
         raise UnusableSchemaError("it is no record")
     converters: dict[str, _Convert] = {}
     fields = []
+    if len(schema["fields"]) > _MOST_FIELDS:
+        raise UnusableSchemaError(f"it has {len(schema['fields'])} fields, of at most {_MOST_FIELDS}")
     for number, field in enumerate(schema["fields"]):
         plain, convert = _type(field["type"], f"Type{number}")
         fields.append({"name": field["name"], "type": plain})
@@ -114,7 +120,7 @@ def _type(schema: Any, name: str) -> tuple[Any, _Convert | None]:  # noqa: ANN40
         return {"type": "enum", "name": name, "symbols": schema["symbols"]}, None
     if kind == "fixed" and 0 < schema["size"] <= _LONGEST_DECIMAL:
         return {"type": "fixed", "name": name, "size": schema["size"]}, _converter(schema, kind)
-    if kind not in {"null", "boolean", "int", "long", "float", "double", "bytes", "string"}:
+    if kind not in {"boolean", "int", "long", "float", "double", "bytes", "string"}:
         raise UnusableSchemaError(f"no field of a usage record has the type {str(kind)[:40]}")
     return kind, _converter(schema, kind)
 

@@ -49,7 +49,6 @@ def usage_from_single(data: bytes) -> UsageRecord | Refusal:
     what = f"Avro schema {data[len(SINGLE_OBJECT) : start].hex()} is not known"
     remedy = f"Write with schemas/avro/usage.avsc, whose fingerprint is {fingerprint('usage').hex()}"
     return Refusal(Reason.UNREADABLE, f"{what}. {remedy}")
-    return our_reading().only_usage(data[start:])
 
 
 def usage_from_container(pieces: Iterator[bytes], limits: Limits, most: int) -> Iterator[DecodedBlock]:

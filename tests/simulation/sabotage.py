@@ -181,6 +181,6 @@ SABOTAGE: dict[str, Parts] = {
     "end not reached": Parts(log=EndNotReached),
     "deletions lost": Parts(log=DeletionsLost),
     "documents forgotten": Parts(log=DocumentsForgotten),
-    "old stores": Parts(staleness=1000.0),
+    "old stores": Parts(staleness=1000.0, are_deletions_kept=False),
 }
 """By what is wrong with them."""

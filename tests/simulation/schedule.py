@@ -72,6 +72,8 @@ class Parts:
     partition: type[Partition] = Partition
     staleness: float = 0.5
     """Of the time that deletions stay in the changelog: so old a store may be."""
+    are_deletions_kept: bool = True
+    """Whether deletions stay so long in the changelog, and do not go when it is compacted."""
 
 
 @dataclass(frozen=True)
@@ -114,7 +116,8 @@ class Schedule:
     def __post_init__(self) -> None:
         self.chance = chance = Random(self.seed)
         self.sizes = Sizes.any(chance)
-        self.kafka = Kafka(_BEGINNING_MS, chance.choice((1, 7, 40)) * _DAY_MS)
+        self._retention_ms = chance.choice((1, 7, 40)) * _DAY_MS
+        self.kafka = Kafka(_BEGINNING_MS, self._retention_ms if self.parts.are_deletions_kept else 0)
         self._traffic = Traffic(chance)
         self._left = chance.randint(5, _EVENTS)
         self._disks = [Disk() for _ in range(_DISKS)]
@@ -206,9 +209,9 @@ class Schedule:
         if self._stopped and chance.random() < 0.25:
             self._resume(self._stopped.pop(chance.randrange(len(self._stopped))))
         kind = chance.random()
-        if self._worker is not None and kind < 0.05:
+        if self._worker is not None and kind < 0.12:
             self._close(self._worker)
-        elif self._worker is not None and kind < 0.08 and len(self._stopped) < _DISKS - 1:
+        elif self._worker is not None and kind < 0.15 and len(self._stopped) < _DISKS - 1:
             self._stopped.append((self._worker, None))  # the partition is given to another one, and it does not know
             self._worker = None
         worker = self._worker or self._start(self._any_fate())
@@ -230,13 +233,13 @@ class Schedule:
     def _start(self, fate: Fate) -> Worker | None:
         """A process on any machine that has none."""
         chance, kafka, parts = self.chance, self.kafka, self.parts
-        if chance.random() < 0.3:
+        if chance.random() < 0.6:
             kafka.compact()
         taken = [worker.disk for worker, _ in self._stopped]
         disk = chance.choice([disk for disk in self._disks if disk not in taken])
         log = parts.log(kafka, fate, chance)
         rules = Rules(
-            int(kafka.retention_ms * 1000 * parts.staleness), 1.0, self.sizes.commit_records, self.sizes.commit_bytes
+            int(self._retention_ms * 1000 * parts.staleness), 1.0, self.sizes.commit_records, self.sizes.commit_bytes
         )
         around = Surroundings(_fail, fate.reached, now_us=lambda: kafka.now_ms * 1000, clock=lambda: self._clock_s)
         task = parts.task(_OWNER, log, DiskStores(disk, fate.reached), self._partition, rules, around)
