@@ -33,6 +33,7 @@ TLS_KEY = "RATESTREAM_TLS_KEY"
 TLS_KEY_PASSWORD = "RATESTREAM_TLS_KEY_PASSWORD"  # noqa: S105 - a name
 SESSION_TIMEOUT_S = "RATESTREAM_SESSION_TIMEOUT_S"
 TICK_S = "RATESTREAM_TICK_S"
+PROCESSES = "RATESTREAM_PROCESSES"
 QUARANTINE_AFTER = "RATESTREAM_QUARANTINE_AFTER"
 SCHEMA_REGISTRY = "RATESTREAM_SCHEMA_REGISTRY"
 
@@ -57,6 +58,7 @@ NAMES: Mapping[str, str] = {
     TLS_KEY_PASSWORD: "the password of that key",
     SCHEMA_REGISTRY: "http(s)://user:password@host:port of a schema registry like Confluent's, for framed Avro",
     SESSION_TIMEOUT_S: "how many seconds a worker may be silent before others get its partitions; 10 by default",
+    PROCESSES: "of how many processes a worker is; 1 by default, and one for each core is right",
     TICK_S: "every how many seconds a worker looks for silent accounts to close; 900 by default",
     QUARANTINE_AFTER: "so many rejections of a source in a row cut it off; 1000 by default, 0 never",
 }

@@ -17,6 +17,9 @@ explanation   the arithmetic of one charge
 rejections    what was not accepted
 rows          tables of ClickHouse as text, JSON lines and CSV
 screen        how amounts, times and other people's texts look
+worker        one worker of the stream, from its start to its end
+processes     one worker as several processes
+stream_demo   real homes through Kafka, explained
 publishing    the commands that put usage, documents and closings on the topics
 simulating    the one that sends made-up usage
 repairing     the ones about what was rejected

@@ -23,6 +23,7 @@ import typer
 
 from agents import settings
 from ratestream.options import DataOption
+from ratestream.processes import directories, run_processes
 
 if TYPE_CHECKING:
     from agents.stream.app import StreamApp
@@ -42,6 +43,12 @@ def worker(
         int | None,
         typer.Option(metavar="PORT", min=1, max=65_535, help="Faust's web server, on 127.0.0.1; off by default."),
     ] = None,
+    processes: Annotated[
+        int,
+        typer.Option(
+            metavar="COUNT", min=1, max=256, envvar=settings.PROCESSES, help="So many processes, to use several cores."
+        ),
+    ] = 1,
     check: Annotated[
         bool, typer.Option("--check", help="Say whether the worker of this directory gets on: exit code 0 or 1.")
     ] = False,
@@ -53,8 +60,12 @@ def worker(
     Kafka: a directory that is lost costs time, never money.
     """
     if check:
-        raise typer.Exit(_tell_health(data))
+        raise typer.Exit(max([_tell_health(directory) for directory in directories(data, processes)]))
     start_logging(log)
+    if processes > 1:
+        if web is not None:
+            raise typer.BadParameter("One port serves one process: leave out --web, or --processes.")
+        raise typer.Exit(run_processes(data, processes, log))
     from agents.stream.app import Membership
     from agents.stream.connection import connection
     from agents.stream.topics import Topics

@@ -70,12 +70,19 @@ def usage_from_container(pieces: Iterator[bytes], limits: Limits, most: int) -> 
         total += 0 if isinstance(content, Refusal) else len(content)
         if isinstance(content, Refusal):
             yield _faulted(Fault(content, block.data))
+        elif min(block.records, len(content)) > limits.max_block_records:
+            yield _faulted(Fault(_too_many(block.records, limits), block.data))
         else:
             yield _decoded(reading, Block(block.records, content))
 
 
 def _faulted(fault: Fault) -> DecodedBlock:
     return DecodedBlock([fault.refusal], [fault.original])
+
+
+def _too_many(records: int, limits: Limits) -> Refusal:
+    what = f"a block of {records} records is above the limit of {limits.max_block_records}"
+    return Refusal(Reason.OVERSIZED, f"{what}. Write smaller blocks")
 
 
 def _reading_of(container: Container) -> Reading | Refusal:

@@ -26,7 +26,8 @@ class Limits:
     """How much one input may ask for, in bytes, before it is refused as oversized.
 
     A compressed input may grow to `max_ratio` times its size, or to `ratio_from_bytes`, whichever is more. A block is
-    one of an Avro container, before and after decompression; it may grow by the same ratio, or to 1 MiB.
+    one of an Avro container, before and after decompression; it may grow by the same ratio, or to 1 MiB. What is
+    decoded at once is also limited in records, as a record takes far more memory than the fewest bytes it may have.
     """
 
     max_line_bytes: int = MIB
@@ -34,6 +35,8 @@ class Limits:
     max_block_bytes: int = 16 * MIB
     max_decompressed_bytes: int = 64 * GIB
     max_decompressed_message_bytes: int = 256 * MIB
+    max_block_records: int = 250_000
+    max_message_records: int = 250_000
     max_ratio: int = 1000
     ratio_from_bytes: int = 64 * MIB
     original_cap: int = 64 * KIB

@@ -30,10 +30,16 @@ def decode_message(
 def add_message(
     batch: UsageBatch, data: bytes, offset: int, limits: Limits = _LIMITS, registry: Registry = NO_REGISTRY
 ) -> None:
-    """Adds what one message holds to the batch of its partition. Raises only what the registry raises."""
+    """Adds what one message holds to the batch of its partition. Raises only what the registry raises.
+
+    Of a container with too many records, the blocks after the one that passes the limit are one rejection.
+    """
     if data.startswith(CONTAINER) and len(data) <= limits.max_message_bytes:
         index = 0
         for block in usage_from_container(iter([data]), limits, limits.max_decompressed_message_bytes):
+            if index > limits.max_message_records:
+                batch.refuse(_too_many(index, limits), data, offset, index=index)
+                return
             count = len(block.results)
             batch.add(block.results, block.originals, [offset] * count, [0] * count, range(index, index + count))
             index += count
@@ -47,6 +53,11 @@ def add_message(
         batch.offsets.append(offset)
         batch.lines.append(0)
         batch.indexes.append(0)
+
+
+def _too_many(read: int, limits: Limits) -> Refusal:
+    what = f"a message has more than {limits.max_message_records} records; what follows its first {read} is not read"
+    return Refusal(Reason.OVERSIZED, f"{what}. Send it again in several messages, or to usage-bulk")
 
 
 def _decode(data: bytes, limits: Limits, registry: Registry) -> UsageRecord | Refusal:

@@ -6,11 +6,11 @@ Rows of one line are split many at a time, which is the same by the proof in `_f
 """
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence, Sized
 from functools import partial
 
 from schemas.codecs.batch import Limits
-from schemas.codecs.fields import INSTANTS, QUANTITIES, Refusal, usage_from
+from schemas.codecs.fields import INSTANTS, LONGEST_TEXT, QUANTITIES, Refusal, usage_from
 from schemas.files.columns import ColumnMapping, Plan, is_header, plan_of
 from schemas.files.lines import BadLine, Lines
 from schemas.files.piece import Piece, Results, fault_piece, text_piece
@@ -125,7 +125,7 @@ class _Table:
 def _read(texts: list[bytes], plan: Plan | Refusal) -> Results:
     """Rows of one line each: many at once, or where one of them is odd, in small groups or alone."""
     cells = _flat_cells(texts, plan)
-    if cells and isinstance(plan, Plan):
+    if cells and isinstance(plan, Plan) and _are_short(texts):
         records = _records([cells[number :: plan.width + 1] for number in range(plan.width)], plan)
         if records is not None:
             return records
@@ -142,7 +142,7 @@ def _read_last(texts: list[bytes], plan: Plan | Refusal) -> Results:
 def _read_rows(rows: Sequence[list[str] | Refusal], plan: Plan | Refusal | None) -> Results:
     if not isinstance(plan, Plan):
         return [row for row in rows if isinstance(row, Refusal)]
-    if rows and Refusal not in set(map(type, rows)):
+    if rows and all(not isinstance(row, Refusal) and _are_short(row) for row in rows):
         records = _records(list(zip(*rows, strict=True)), plan)
         if records is not None:
             return records
@@ -193,12 +193,14 @@ def _unreturned(texts: list[bytes]) -> str | None:
 
 
 def _records(columns: Sequence[Sequence[str]], plan: Plan) -> list[UsageRecord] | None:
-    """The records of some rows, given their columns; None where any row is not a plain record."""
+    """The records of some rows, given their columns of short cells; None where any row is not a plain record."""
     rows = len(columns[0])
     refused = INSTANTS.refused + QUANTITIES.refused
     of: dict[str, Sequence[str]] = {name: columns[number] for name, number in plan.fields.items()}
     of |= {name: [value] * rows for name, value in plan.constants.items()}
     if any("" in of.get(name, ("",)) for name in _REQUIRED_TEXTS):
+        return None
+    if not _are_short([*plan.constants.values(), *plan.attributes]):
         return None
     absent = [None] * rows
     attributes = {name: columns[number] for name, number in plan.attributes.items()}
@@ -220,6 +222,11 @@ def _records(columns: Sequence[Sequence[str]], plan: Plan) -> list[UsageRecord] 
         )
     )
     return records if INSTANTS.refused + QUANTITIES.refused == refused else None
+
+
+def _are_short(texts: Iterable[Sized]) -> bool:
+    """Whether no text among these, or within one of them, can be longer than a record's may be."""
+    return max(map(len, texts), default=0) <= LONGEST_TEXT
 
 
 def _attributes(columns: dict[str, Sequence[str]]) -> list[dict[str, str] | None]:

@@ -1,6 +1,6 @@
 """How many usage records a second one worker rates exactly once, from one Kafka to the same.
 
-    python -m tests.bench.stream_throughput [--records 1000000] [--accounts 100000] [--partitions 4]
+    python -m tests.bench.stream_throughput [--records 1000000] [--accounts 100000] [--partitions 4] [--processes 1]
 
 JSON records under a graduated tariff of three tiers, each record of another account than the one before it, wait on the
 topic when the worker is started. Timed from the first commit to the last: decoding, deduplication, rating, charges,
@@ -23,13 +23,18 @@ def main() -> None:
     parser.add_argument("--records", type=int, default=1_000_000)
     parser.add_argument("--accounts", type=int, default=100_000)
     parser.add_argument("--partitions", type=int, default=4)
+    parser.add_argument("--processes", type=int, default=1)
     wanted = parser.parse_args()
     broker = start_broker()
     try:
-        environment = {"RATESTREAM_BROKERS": broker.bootstrap, "RATESTREAM_PREFIX": "throughput."}
+        environment = {
+            "RATESTREAM_BROKERS": broker.bootstrap,
+            "RATESTREAM_PREFIX": "throughput.",
+            "RATESTREAM_PROCESSES": str(wanted.processes),
+        }
         speed = asyncio.run(measure(environment, wanted.records, wanted.accounts, wanted.partitions))
         sys.stdout.write(
-            f"one worker, {wanted.partitions} partitions, {wanted.accounts:,} accounts, {broker.how}: "
+            f"one worker of {wanted.processes} processes, {wanted.partitions} partitions, {wanted.accounts:,} accounts, {broker.how}: "
             f"{speed:,.0f} records/s exactly once\n"
         )
     finally:

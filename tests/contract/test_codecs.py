@@ -36,8 +36,10 @@ from schemas.codecs import (
     usage_json,
 )
 from schemas.codecs.avro_container import Block, container_bytes
+from schemas.codecs.avro_reading import Reading, our_reading
 from schemas.codecs.avro_schema import avro_schema, crc_64_avro, fingerprint
 from schemas.codecs.charge_json import charge_json
+from schemas.codecs.confluent import NO_REGISTRY
 from schemas.codecs.fields import LONGEST_TEXT
 from schemas.codecs.layout import JSON, layout
 from schemas.codecs.usage_json import usage_from_any_json, usage_from_json
@@ -60,6 +62,7 @@ from tests.contract.made_nouns import made_charge
 START = datetime(2012, 2, 1, 5, tzinfo=UTC)
 USAGE = UsageRecord("h/1", "home", "electricity", Decimal("0.39"), START, START + timedelta(hours=1), source="amr")
 POSITION = Position("usage", 3, 41)
+SCHEMA_ID = 263
 
 words = st.text(st.characters(exclude_categories=["Cs", "Cc"]), min_size=1, max_size=12)
 quantities = st.decimals(-(10**14), 10**14, places=6).map(lambda value: value.normalize())
@@ -143,6 +146,23 @@ def file_batch(data: bytes, folder: Path) -> UsageBatch:
     return batches[0]
 
 
+class OneSchema:
+    """A registry that holds the schema of usage."""
+
+    def reading(self, schema_id: int) -> Reading:
+        assert schema_id == SCHEMA_ID
+        return our_reading()
+
+
+def framed(usage: UsageRecord) -> bytes:
+    return b"\x00" + SCHEMA_ID.to_bytes(4, "big") + avro_single(usage)[10:]
+
+
+def framed_batch(data: bytes, _folder: Path) -> UsageBatch:
+    named = data[:5] == framed(USAGE)[:5]
+    return decode_message(data, POSITION, registry=OneSchema() if named else NO_REGISTRY)
+
+
 def container(usage: UsageRecord) -> bytes:
     return avro_container([usage], UsageRecord)
 
@@ -182,6 +202,7 @@ ENCODINGS: dict[str, tuple[Encode, Decode]] = {
     "JSON message": (usage_json, message_batch),
     "CloudEvent message": (cloud_event, message_batch),
     "Avro single-object message": (avro_single, message_batch),
+    "framed Avro message": (framed, framed_batch),
     "Avro container message": (container, message_batch),
     "JSONL file": (usage_json, file_batch),
     "JSONL file of CloudEvents": (cloud_event, file_batch),
@@ -241,8 +262,8 @@ def test_damaged_bytes_are_counted_and_raise_nothing(encode: Encode, decode: Dec
             changed_bytes[chance.randrange(len(whole))] = chance.randrange(256)
         damaged.append(bytes(changed_bytes))
     for data in damaged:
-        if decode is message_batch:
-            batch = decode_message(data, POSITION)
+        if decode is not file_batch:
+            batch = decode(data, tmp_path)
             assert batch.received == 1 or data.startswith(b"Obj\x01")
             continue
         path = tmp_path / "usage"
@@ -784,8 +805,9 @@ def test_the_records_of_a_container_message_have_their_index_and_those_of_a_file
     assert of_file.indexes == [0] * 4
 
 
-def test_records_that_take_no_bytes_cannot_be_counted_up() -> None:
-    schema = b'{"type":"record","name":"U","fields":[{"name":"id","type":"null"}]}'
+@pytest.mark.parametrize("fields", ["", '{"name":"id","type":"null"}'])
+def test_records_that_take_no_bytes_cannot_be_counted_up(fields: str) -> None:
+    schema = f'{{"type":"record","name":"U","fields":[{fields}]}}'.encode()
     batch = decode_message(container_bytes(schema, [Block(1 << 60, b""), Block(1 << 60, b"\x00")], "null"), POSITION)
     assert batch.records == []
     assert batch.received <= 3
@@ -815,6 +837,28 @@ def test_a_bomb_in_a_block_is_oversized_and_its_neighbours_are_read() -> None:
     assert [rejection.reason for rejection in batch.rejections] == [Reason.OVERSIZED] * 2
 
 
+def test_records_that_take_little_more_than_no_bytes_are_limited_in_number() -> None:
+    schema = json.dumps(avro_schema("usage")).encode()
+    record = avro_single(USAGE)[10:]
+    limits = Limits(max_block_records=3, max_message_records=4)
+    blocks = [Block(count, record * count) for count in (3, 4, 1, 3)]
+    batch = decode_message(container_bytes(schema, blocks, "null"), POSITION, limits)
+    assert batch.indexes == [0, 1, 2, 4]
+    assert [(one.reason, one.position.index) for one in batch.rejections] == [
+        (Reason.OVERSIZED, 3),
+        (Reason.OVERSIZED, 5),
+    ]
+    assert "what follows its first 5 is not read" in batch.rejections[1].message
+    whole = decode_message(container_bytes(schema, blocks[:1] + blocks[2:3], "null"), POSITION, limits)
+    assert (len(whole.records), whole.rejections) == (4, [])
+    schema = b'{"type":"record","name":"U","fields":[{"name":"id","type":"boolean"}]}'
+    packed = zlib.compressobj(wbits=-15)
+    bomb = Block(1 << 20, packed.compress(bytes(1 << 20)) + packed.flush())
+    batch = decode_message(container_bytes(schema, [bomb] * 1_000, "deflate"), POSITION)
+    assert batch.received <= 1_000
+    assert {rejection.reason for rejection in batch.rejections} == {Reason.OVERSIZED}
+
+
 def test_a_damaged_block_does_not_hide_the_blocks_after_it() -> None:
     whole = avro_container([replaced(USAGE, id=str(number)) for number in range(3000)], UsageRecord)
     header_end = whole.index(whole[-16:]) + 16
@@ -836,14 +880,16 @@ def test_an_instant_written_in_another_zone_is_the_same() -> None:
     assert usage == USAGE
 
 
-@pytest.mark.parametrize("name", ["id", "account", "meter", "source", "session", "corrects"])
-def test_a_text_that_would_fit_no_message_is_refused(name: str) -> None:
+TEXTS_OF_USAGE = ("id", "account", "meter", "source", "tenant", "unit", "session", "corrects", "attributes")
+
+
+@encodings
+@pytest.mark.parametrize("name", TEXTS_OF_USAGE)
+def test_a_text_that_would_fit_no_message_is_refused(name: str, encode: Encode, decode: Decode, tmp_path: Path) -> None:
     """A charge repeats the texts of its record, so their length is bounded before anything is charged."""
-    record = {"id": "1", "account": "a", "meter": "m", "quantity": "1", "start": "2026-01-01T00:00:00Z"}
-    record |= {"end": "2026-01-01T01:00:00Z", name: "x" * LONGEST_TEXT}
-    assert not isinstance(usage_from_json(json.dumps(record).encode()), Refusal)
-    refusal = usage_from_json(json.dumps(record | {name: "x" * (LONGEST_TEXT + 1)}).encode())
-    assert isinstance(refusal, Refusal)
-    assert refusal.reason is Reason.OVERSIZED
-    attributes = usage_from_json(json.dumps(record | {"attributes": {"a": "x" * (LONGEST_TEXT + 1)}}).encode())
-    assert isinstance(attributes, Refusal)
+    for length, reasons in ((LONGEST_TEXT, []), (LONGEST_TEXT + 1, [Reason.OVERSIZED])):
+        text = "x" * length
+        data = encode(replaced(USAGE, **{name: {"a": text} if name == "attributes" else text}))
+        batch = decode(data, tmp_path)
+        assert [rejection.reason for rejection in batch.rejections] == reasons
+        assert len(batch.records) == 1 - len(reasons)

@@ -132,6 +132,7 @@ def test_a_listener_of_a_caller_asks_for_the_password(own: Broker, password: str
     def describe() -> str:
         admin = KafkaAdminClient(
             bootstrap_servers=own.listeners["SASL"],
+            bootstrap_timeout_ms=5_000,
             security_protocol="SASL_PLAINTEXT",
             sasl_mechanism="PLAIN",
             sasl_plain_username="me",

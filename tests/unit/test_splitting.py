@@ -14,7 +14,6 @@ from agents.stream.messages import Outgoing, rejection_of
 from agents.stream.splitting import ORIGIN_HEADER, Piece, Place, Splitter
 from agents.stream.topics import Topics
 from schemas.codecs import Limits, avro_single, decode_message, usage_json
-from schemas.codecs.batch import MIB
 from schemas.rejection import Position, Reason, Rejection
 from schemas.usage import UsageRecord
 from tests.stream.containers import BROKEN, container, usage, with_broken_blocks
@@ -127,7 +126,8 @@ def test_places_follow_one_another_and_slices_are_small() -> None:
     pieces = split(Message(value), Message(value, OFFSET + 5))
     assert all(one.then < other.then for one, other in pairwise(pieces))
     assert max(piece.records for piece in pieces) <= 1_024
-    large = UsageRecord("x" * (MIB // 4), "a", "power", Decimal(1), NOW, NOW)
+    texts = {f"{number}": "x" * 4_096 for number in range(64)}
+    large = UsageRecord("1", "a", "power", Decimal(1), NOW, NOW, attributes=texts)
     assert max(piece.records for piece in split(Message(container([[large] * 16])))) == 4
 
 
