@@ -21,13 +21,13 @@ from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple, cast
 
 from aiokafka import AIOKafkaConsumer, ConsumerRecord, TopicPartition
-from aiokafka.coordinator.assignors.sticky.sticky_assignor import StickyPartitionAssignor
 from aiokafka.errors import ConsumerStoppedError, NoOffsetForPartitionError, OffsetOutOfRangeError
 from faust.transport.drivers import aiokafka as driver
 from faust.types import TP, ConsumerMessage
 from mode import ServiceT
 
 from agents.errors import AgentError
+from agents.stream.assignment import StickyByTopic
 
 SCHEME = "ratestream"
 
@@ -56,7 +56,7 @@ class ConsumerThread(driver.AIOKafkaConsumerThread):
         super().__post_init__()
         self._woken = asyncio.Event()
         # The library keeps what it must remember between rebalances in the class: each consumer needs its own.
-        self._sticky: Any = type("Sticky", (StickyPartitionAssignor,), {})
+        self._sticky: Any = type("Sticky", (StickyByTopic,), {})
 
     def wake(self) -> None:
         """Ends a fetch that waits, from any thread: what may be fetched has changed."""

@@ -80,7 +80,7 @@ def _rows(brokers: str, sizes: Sizes) -> Iterator[Row]:
     for rate, latency in found.items():
         yield from _latency(rate, latency)
     restored = _run("restore", stream_restore.measure(_environment(brokers, "restore"), sizes.restored, accounts))
-    yield Row(f"restore of {restored.messages:,} changelog entries", f"{restored.seconds:.2f} s", "< 5 s a million")
+    yield Row(f"restore of {restored.messages:,} changelog entries", f"{restored.seconds:.2f} s", "< 5 s")
     closing = _run("closing", stream_closing.measure(_environment(brokers, "closing"), accounts, _MEANWHILE))
     yield Row(f"closing {closing.statements:,} accounts of a partition", f"{closing.seconds:.1f} s")
     yield Row("  statements", f"{closing.speed:,.0f} /s")
@@ -99,7 +99,7 @@ def _latency(rate: int, latency: stream_latency.Latency) -> Iterator[Row]:
 
 
 def _environment(brokers: str, name: str) -> dict[str, str]:
-    return {"RATESTREAM_BROKERS": brokers, "RATESTREAM_PREFIX": f"{name}."}
+    return {"RATESTREAM_BROKERS": brokers, "RATESTREAM_PREFIX": f"bench-{os.getpid()}.{name}."}
 
 
 def _run(name: str, measuring: Coroutine[Any, Any, _Found]) -> _Found:

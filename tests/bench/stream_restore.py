@@ -1,10 +1,11 @@
 """How long a partition's state takes to come back from its changelog, on a machine that has nothing of it.
 
-    python -m tests.bench.stream_restore [--records 1000000] [--accounts 100000]
+    python -m tests.bench.stream_restore [--records 800000] [--accounts 100000]
 
 The changelog is what rating leaves before any compaction: one partition, each record of another account than the one
-before it, so that nearly every record makes an entry of its own, and its identity is in a pack besides. Timed is what a
-task does before it rates: fence, read the changelog, fill the store, compare it with the topics.
+before it, so that nearly every record makes an entry of its own, and its identity is in a pack besides; 800,000 records
+of 100,000 accounts, each declared, leave a million entries. Timed is what a task does before it rates: fence, read the
+changelog, fill the store, compare it with the topics.
 """
 
 import argparse
@@ -13,12 +14,13 @@ import sys
 import time
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import NamedTuple, NoReturn
+from typing import NamedTuple, NoReturn, cast
 
 import uvloop
 
 from agents.stream.connection import Connection, connection
 from agents.stream.reading import ends
+from agents.stream.task import PartitionTask
 from agents.stream.topics import Topics, check
 from agents.stream.wiring import rating_tasks
 from deploy.broker import start_broker
@@ -37,7 +39,7 @@ class Restored(NamedTuple):
 def main() -> None:
     """Measure and print; the figures are of this machine at this moment."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--records", type=int, default=1_000_000)
+    parser.add_argument("--records", type=int, default=800_000)
     parser.add_argument("--accounts", type=int, default=100_000)
     wanted = parser.parse_args()
     broker = start_broker()
@@ -68,7 +70,7 @@ async def restore(where: Connection, topics: Topics, environment: dict[str, str]
     layout = await asyncio.to_thread(check, where)
     messages = (await ends(where, topics.changelog, 1))[0]
     with TemporaryDirectory() as folder:
-        task = rating_tasks(where, topics, layout, Path(folder), environment, _fail)(0)
+        task = cast(PartitionTask, rating_tasks(where, topics, layout, Path(folder), environment, _fail)(0))
         began = time.perf_counter()
         partition = await task.restore()
         seconds = time.perf_counter() - began
@@ -76,7 +78,7 @@ async def restore(where: Connection, topics: Topics, environment: dict[str, str]
     return Restored(messages, partition.table.applied.counts.accepted, seconds)
 
 
-def _fail(error: BaseException, _place: str) -> NoReturn:
+def _fail(error: BaseException, place: str) -> NoReturn:
     raise error
 
 

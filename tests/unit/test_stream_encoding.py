@@ -76,7 +76,8 @@ def test_containers_are_bounded_in_records_and_bytes() -> None:
     assert [one.records for one in sent(many, Encoding.BULK)[0]] == [CONTAINER_RECORDS, 1]
     draw = Random(1)
     texts = [draw.randbytes(500_000).hex() for _ in range(4)]  # deflate makes them half as long, no shorter
-    long = [UsageRecord(text[:6], "home", "power", Decimal(1), START, START, session=text) for text in texts]
+    pieces = [{str(at): text[at : at + 4_000] for at in range(0, len(text), 4_000)} for text in texts]
+    long = [UsageRecord(str(n), "home", "power", Decimal(1), START, START, attributes=pieces[n]) for n in range(4)]
     messages, _ = sent(long, Encoding.BULK)
     assert [one.records for one in messages] == [1, 1, 1, 1]
     assert read(messages) == long
