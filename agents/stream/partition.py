@@ -171,10 +171,11 @@ class Partition:
         yield from self._rate_run(run)
 
     def _rate_run(self, run: Sequence[Message]) -> Iterator[None]:
-        records = self._slices.records
-        for start in range(0, len(run), records):
-            waiting = self._decode(run[start : start + records])
-            for part in _slices(waiting, records):
+        start = 0
+        while start < len(run):
+            waiting = self._decode(run, start)
+            start += len(waiting.messages)
+            for part in _slices(waiting, self._slices.records):
                 for piece in self._pieces(part):
                     self._rate_slice(piece)
                 yield
@@ -191,14 +192,20 @@ class Partition:
             waiting = _between(waiting, then, waiting.then)
         yield waiting
 
-    def _decode(self, messages: Sequence[Message]) -> _Waiting:
+    def _decode(self, run: Sequence[Message], start: int) -> _Waiting:
+        """The messages from `start` on, no more than make a slice: one of them may hold very many records."""
+        most = self._slices.records
+        messages = run[start : start + most]
         applied, limits, registry = self.table.applied, self._limits, self._registry
         batch = UsageBatch(self._topics.usage, self._number, limits.original_cap)
         received: list[int] = []
         records = batch.records
-        for message in messages:
+        for number, message in enumerate(messages, 1):
             add_message(batch, message.value or b"", message.offset, limits, registry)
             received += [message.timestamp * _MILLISECOND_US] * (len(records) - len(received))
+            if len(records) >= most:
+                messages = messages[:number]
+                break
         applied.appended = messages[-1].timestamp * _MILLISECOND_US
         waiting = _Waiting(messages, batch, received, (messages[-1].offset + 1, 0))
         return _between(waiting, (applied.usage, applied.index), waiting.then) if applied.index else waiting

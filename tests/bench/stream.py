@@ -3,7 +3,7 @@
     python -m tests.bench.stream [--quick]
 
 Each has a module of its own, which says what it measures and can be run alone with other sizes. Broker, producers and
-worker share this machine, and so its cores. `--quick` takes about a tenth of everything, and half a minute or so.
+worker share this machine, and so its cores. `--quick` takes about a tenth of everything, and a minute or so.
 """
 
 import argparse
@@ -62,7 +62,7 @@ def main() -> None:
         broker.stop()
     sys.stdout.write(f"{os.cpu_count()} cores, {broker.how}, {time.monotonic() - began:.0f} s\n\n")
     for row in (Row("one worker", "measured", "aim"), *rows):
-        sys.stdout.write(f"{row.what:<{_WHAT}}{row.measured:>{_MEASURED}}{row.aim:>{_AIM}}\n")
+        sys.stdout.write(f"{row.what:<{_WHAT}}{row.measured:>{_MEASURED}}{row.aim:>{_AIM}}".rstrip() + "\n")
 
 
 def _rows(brokers: str, sizes: Sizes) -> Iterator[Row]:
@@ -84,9 +84,8 @@ def _rows(brokers: str, sizes: Sizes) -> Iterator[Row]:
     closing = _run("closing", stream_closing.measure(_environment(brokers, "closing"), accounts, _MEANWHILE))
     yield Row(f"closing {closing.statements:,} accounts of a partition", f"{closing.seconds:.1f} s")
     yield Row("  statements", f"{closing.speed:,.0f} /s")
-    yield Row(
-        f"  longest wait of {_MEANWHILE:,} records/s", _milliseconds(closing.longest * MILLISECONDS), "< 1,000 ms"
-    )
+    longest = _milliseconds(closing.longest * MILLISECONDS)
+    yield Row(f"  longest wait of {_MEANWHILE:,} records/s meanwhile", longest, "< 1,000 ms")
 
 
 def _latency(rate: int, latency: stream_latency.Latency) -> Iterator[Row]:

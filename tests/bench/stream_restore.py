@@ -79,7 +79,7 @@ async def restore(where: Connection, topics: Topics, environment: dict[str, str]
 
 
 def _fail(error: BaseException, place: str) -> NoReturn:
-    raise error
+    raise SystemExit(f"{place}: {error}") from error
 
 
 if __name__ == "__main__":

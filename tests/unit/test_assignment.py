@@ -14,7 +14,7 @@ TOPICS = {"usage": 6, "usage-bulk": 6}
 class _Cluster(ClusterMetadata):  # type: ignore[misc]  # aiokafka ships no types
     """A cluster whose topics are known."""
 
-    def topics(self, exclude_internal_topics: bool = True) -> set[str]:  # noqa: FBT001, FBT002, ARG002 - aiokafka's
+    def topics(self, exclude_internal_topics: bool = True) -> set[str]:  # noqa: ARG002 - aiokafka's
         return set(TOPICS)
 
     def partitions_for_topic(self, topic: str) -> set[int]:

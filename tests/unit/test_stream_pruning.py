@@ -12,7 +12,7 @@ from msgspec.structs import replace
 from agents.stream.messages import Tick
 from agents.stream.pruning import pack_to_prune, records_to_keep
 from agents.stream.table import Pack, Table
-from pipeline.entries import Key, entry_key
+from pipeline.entries import Key, entry_key, period_key
 from pipeline.ledger import LONG_AGO, Ledger
 from pipeline.terms import FOREVER, Plans
 from schemas.account import Account
@@ -332,6 +332,17 @@ def test_closed_periods_go_when_no_record_can_reach_them(day: str, held: int) ->
     assert periods_of(stream) == held
     late = stream.take(reading("late", "1", "2024-01-20"))
     assert late == ([] if held == 3 else [Reason.TOO_LATE])
+
+
+def test_the_latest_closed_period_stays_where_nothing_late_is_taken() -> None:
+    """What a level has come to is carried on from it."""
+    stream = forgetting(Table, tariff(meters={"seats": SEATS}, closing={"lateness_s": 0}))
+    for month, change in ((1, "5"), (2, "1"), (3, "1")):
+        stream.take(reading(f"seats{month}", change, f"2024-0{month}-20", meter="seats"))
+    starts = [us(f"2024-0{month}-01") for month in (1, 2, 3)]
+    held = [period_key("default", "home", start) in stream.disk.values for start in starts]
+    assert held == [False, True, True]
+    assert len(stream.statements) == 2
 
 
 def test_a_meter_that_is_behind_holds_its_closed_periods() -> None:
