@@ -1,6 +1,6 @@
 """Small partition: the rating of one usage partition over a store in memory, every message committed at once."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -23,6 +23,7 @@ from tests.small_books import LATER, us
 TOPICS = Topics.of("")
 _MILLISECOND_US = 1_000
 _PUBLISHED = us("2024-01-01")
+_MOST_SLICES = 100
 
 
 @dataclass
@@ -135,10 +136,19 @@ class SmallPartition:
         """Let a command take effect, and sweep until nothing is to be closed; the statements."""
         known = len(self.statements)
         self.rate(self.marker(command, received))
-        while self.partition.is_closing:
+        for _ in self.sweeps():
+            pass
+        return self.statements[known:]
+
+    def sweeps(self) -> Iterator[None]:
+        """Sweep until nothing is to be closed, and pause after each slice, which is committed."""
+        for _ in range(_MOST_SLICES):
+            if not self.partition.is_closing:
+                return
             self.partition.sweep()
             self.commit()
-        return self.statements[known:]
+            yield
+        raise RuntimeError(f"there is always more to close: {self.table.applied.sweeps}")
 
     def commit(self) -> None:
         """Send and store what was decided."""

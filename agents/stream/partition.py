@@ -56,7 +56,7 @@ class Slices:
 
     records: int = 512
     closed: int = 250
-    looked_at: int = 5_000
+    looked_at: int = 1_000
 
 
 _SLICES = Slices()

@@ -2,8 +2,8 @@
 
 A usage record's entry is needed as long as its duplicate would be taken for new usage: until its period is closed and
 its meter is past the period's end by the tariff's lateness, when any record of that period is refused as too late. A
-closed period goes when all of its meters have come so far and a later one is closed as well. Voids have no period of
-their own and stay.
+closed period goes when all of its meters have come so far, a later one is closed as well, and neither a statement to
+come nor a level to be carried on goes back to it. Voids have no period of their own and stay.
 """
 
 from agents.stream.table import Pack, Table
@@ -33,6 +33,8 @@ def _is_past(entry: Entry, ledger: Ledger) -> bool:
         return False
     mark = state.watermarks.get(entry.meter, LONG_AGO)
     for posting in entry.postings:
+        if posting.statement_start >= state.open_from:
+            return False  # what it corrects may join that statement and must not be counted twice
         end = state.plan.calendar.period(posting.period_start)[1]
         under = state.plan.under(posting.tariff, posting.version, posting.start)
         if under is None or end > state.open_from or end + under.tariff.closing.lateness_s * SECOND_US >= mark:
@@ -41,11 +43,30 @@ def _is_past(entry: Entry, ledger: Ledger) -> bool:
 
 
 def periods_to_drop(table: Table, state: AccountState) -> list[Key]:
-    """The keys of an account's closed periods that no record can reach any more; the latest closed one stays."""
+    """The keys of an account's closed periods that nothing can reach any more; the latest closed one stays."""
     prefix = period_key(state.tenant, state.account, 0)[:-8]
     starts = [int.from_bytes(key[-8:], "big") - (1 << 63) for key, _ in table.scan(prefix)]
-    closed = [start for start in starts if start < state.open_from][:-1]
-    return [period_key(state.tenant, state.account, start) for start in closed if _is_unreachable(state, start)]
+    *earlier, latest = [start for start in starts if start < state.open_from] or [state.open_from]
+    to_be_stated = {start for period in state.held() for start in (*period.adjusted, *period.revised)}
+    levels = _levels(state, latest)
+    keys = []
+    for start in reversed(earlier):
+        own = _levels(state, start)
+        if own <= levels and start not in to_be_stated and _is_unreachable(state, start):
+            keys.append(period_key(state.tenant, state.account, start))
+        levels |= own
+    return keys
+
+
+def _levels(state: AccountState, start: int) -> set[str]:
+    """The items of a period whose levels later ones begin with, unless a period in between has these items as well."""
+    end = state.plan.calendar.period(start)[1]
+    return {
+        name
+        for entry in state.plan.within(start, end)
+        for name, rules in entry.tariff.meters.items()
+        if rules.aggregation.is_carried
+    }
 
 
 def _is_unreachable(state: AccountState, start: int) -> bool:

@@ -7,6 +7,7 @@ worker share this machine, and so its cores. `--quick` takes about a tenth of ev
 """
 
 import argparse
+import logging
 import os
 import sys
 import time
@@ -54,6 +55,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--quick", action="store_true", help="about a tenth of everything")
     sizes = _QUICK if parser.parse_args().quick else Sizes()
+    logging.getLogger("aiokafka").setLevel(logging.CRITICAL)  # on a new broker it tells of each try to find the group
     broker = start_broker()
     began = time.monotonic()
     try:

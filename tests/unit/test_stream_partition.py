@@ -113,7 +113,7 @@ def test_a_large_container_is_rated_slice_by_slice() -> None:
         places.append((sliced.table.applied.usage, sliced.table.applied.index))
     assert places[:2] == [(1, 99), (1, 199)]  # the message before counts as well
     assert places[-1] == (3, 0)
-    assert len(places) == 31
+    assert len(places) == 32  # the message after comes by itself
     assert sliced.charges == at_once.charges
     assert sliced.rejected == at_once.rejected
     assert sliced.table.applied.counts == at_once.table.applied.counts
@@ -204,8 +204,10 @@ def test_another_header_makes_no_command() -> None:
 def test_a_command_counts_as_applied_once() -> None:
     stream = small()
     messages = [stream.marker(Close("2024-01")), stream.message(usage("a"))]
-    stream.rate(*messages)
-    stream.rate(*messages)
+    for _ in range(2):
+        stream.rate(messages[0])
+    for _ in range(2):
+        stream.rate(*messages)
     assert stream.table.applied.sweeps == [Sweep(LATER, "2024-01")]
     stream.restart()
     assert stream.partition.is_closing
@@ -344,9 +346,7 @@ def test_sweeps_in_slices_come_to_the_same(slices: Slices, command: Close | Tick
     expected = whole.command(command, us("2024-03-10"))
     stream.rate(stream.marker(command, us("2024-03-10")))
     turns = 0
-    while stream.partition.is_closing:
-        stream.partition.sweep()
-        stream.commit()
+    for _ in stream.sweeps():
         turns += 1
         if restarts:
             stream.restart()
@@ -359,10 +359,7 @@ def test_sweeps_in_slices_come_to_the_same(slices: Slices, command: Close | Tick
 def test_usage_goes_on_between_the_slices_of_a_sweep() -> None:
     stream = with_usage(slices=Slices(looked_at=1))
     stream.rate(stream.marker(Close("2024-01"), us("2024-02-02")))
-    number = 0
-    while stream.partition.is_closing:
-        stream.partition.sweep()
-        number += 1
+    for number, _ in enumerate(stream.sweeps()):
         assert stream.take(usage(f"more{number}", "2024-01-31", "b")) == []
     late = [charge.statement_start for charge in stream.charges if charge.usage_id.startswith("more")]
     assert late == sorted(late)

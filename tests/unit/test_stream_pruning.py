@@ -296,6 +296,10 @@ def test_what_stays_of_a_pack_moves_to_a_new_one() -> None:
     kept = [identity("default", "default", "march"), identity("default", "default", "april")]
     assert sorted(of for of, _ in pack.records) == sorted(kept)
     assert not is_stored(stream, JANUARY)
+    stream.commit()  # moves them on, with no usage of its own
+    pack = stream.table.oldest_pack()
+    assert pack is not None
+    assert (pack.number, pack.last_end, len(pack.records)) == (2, us("2024-04-02T12:00"), 2)
 
 
 def test_a_pack_is_looked_at_when_most_of_it_may_be_past() -> None:
@@ -335,14 +339,17 @@ def test_closed_periods_go_when_no_record_can_reach_them(day: str, held: int) ->
 
 
 def test_the_latest_closed_period_stays_where_nothing_late_is_taken() -> None:
-    """What a level has come to is carried on from it."""
-    stream = forgetting(Table, tariff(meters={"seats": SEATS}, closing={"lateness_s": 0}))
-    for month, change in ((1, "5"), (2, "1"), (3, "1")):
-        stream.take(reading(f"seats{month}", change, f"2024-0{month}-20", meter="seats"))
+    """Interim statements of March look for closed periods, too."""
+    stream = SmallPartition()
+    plan = tariff(meters={"power": POWER}, closing={"lateness_s": 0})
+    stream.publish(plan, account(progressive={"thresholds": ["1"], "repeat": "1"}))
+    for month in (1, 2, 3):
+        for day in (20, 25):
+            stream.take(reading(f"{month}-{day}", "5", f"2024-0{month}-{day}"))
+    assert stream.statements[-1].period_start == us("2024-03-01")
     starts = [us(f"2024-0{month}-01") for month in (1, 2, 3)]
     held = [period_key("default", "home", start) in stream.disk.values for start in starts]
     assert held == [False, True, True]
-    assert len(stream.statements) == 2
 
 
 def test_a_meter_that_is_behind_holds_its_closed_periods() -> None:
@@ -358,3 +365,68 @@ def test_a_meter_that_is_behind_holds_its_closed_periods() -> None:
 
 def periods_of(stream: SmallPartition) -> int:
     return sum(key.startswith(b"p") for key in stream.disk.values)
+
+
+def same_as_remembered(
+    versions: Sequence[Tariff], served: Account, *records: UsageRecord, restarts: bool
+) -> SmallPartition:
+    """All of it taken in one by one; checked against a table that forgets nothing."""
+    kept, pruned = (SmallPartition(kind=kind) for kind in (Remembering, Table))
+    for stream in (kept, pruned):
+        assert stream.publish(*versions, served) == []
+    for record in records:
+        assert (pruned.take(record), kept.take(record)) == ([], [])
+        if restarts:
+            pruned.restart()
+    assert pruned.charges == kept.charges
+    assert pruned.statements == kept.statements
+    return pruned
+
+
+@pytest.mark.parametrize("late", ["next-statement", "revision"])
+@pytest.mark.parametrize("restarts", [False, True])
+def test_a_period_stays_until_its_late_usage_is_stated(late: str, restarts: bool) -> None:
+    """The interim statement of 10 March finds January past, which the one of March goes back to."""
+    plan = tariff(meters={"power": POWER}, closing={"grace_s": 0, "lateness_s": 35 * _DAY_S, "late": late})
+    days = ["01-05", "02-05", "03-02", "01-20", "03-10", "04-05"]
+    records = [reading(f"on {day}", "10", f"2024-{day}") for day in days]
+    served = account(progressive={"thresholds": ["5"], "repeat": "5"})
+    stream = same_as_remembered([plan], served, *records, restarts=restarts)
+    ids = [statement.statement_id.removeprefix("default/home/") for statement in stream.statements]
+    assert "2024-03/interim-1" in ids
+    assert ids[-1] == "2024-03/1"
+
+
+@pytest.mark.parametrize("restarts", [False, True])
+def test_a_level_outlasts_a_version_without_it(restarts: bool) -> None:
+    closing = {"grace_s": 0, "lateness_s": 0}
+    versions = [
+        tariff(version=str(number), effective_from=since, meters=meters, closing=closing)
+        for number, (since, meters) in enumerate(
+            [("2000-01-01", {"seats": SEATS}), ("2024-02-01", {"count": COUNT}), ("2024-04-01", {"seats": SEATS})]
+        )
+    ]
+    days = ["01-05", "02-05", "03-02", "04-02", "05-02", "06-02", "07-02"]
+    records = [reading(f"on {day}", "10", f"2024-{day}", meter="seats") for day in days]
+    stream = same_as_remembered(versions, account(), *records, restarts=restarts)
+    assert periods_of(stream) == 2  # the latest closed one and the open one
+
+
+def test_a_correction_stays_until_the_statement_that_counts_it() -> None:
+    """It is of January, on the statement of March; what it corrects comes there, too."""
+    plan = tariff(meters={"power": POWER}, closing={"grace_s": 0, "lateness_s": 35 * _DAY_S})
+    records = [
+        reading("january", "1", "2024-01-05"),
+        reading("february", "1", "2024-02-05"),
+        reading("march", "1", "2024-03-02"),
+        reading("correction", "2", "2024-01-02", corrects="corrected"),
+        reading("later", "1", "2024-03-20"),
+        reading("corrected", "3", "2024-03-21"),
+        reading("april", "1", "2024-04-02"),
+    ]
+    kept, pruned = (SmallPartition(kind=kind) for kind in (Remembering, Forgetting))
+    for stream in (kept, pruned):
+        stream.publish(plan, account())
+        for record in records:
+            assert stream.take(record) == []
+    assert pruned.statements == kept.statements
