@@ -9,6 +9,7 @@ calls `committed`, and only then goes on. The same messages give the same charge
 """
 
 import logging
+from bisect import bisect_left
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from itertools import islice, pairwise
@@ -450,11 +451,13 @@ def _sources(batch: UsageBatch) -> Iterator[tuple[Place, Source]]:
 
 
 def _between(waiting: _Waiting, start: Place, stop: Place) -> _Waiting:
-    """What stands in `[start, stop)`."""
+    """What stands in `[start, stop)`; all of it is in order, and there may be millions."""
     batch = waiting.batch
-    stay = [i for i, at in enumerate(zip(batch.offsets, batch.indexes, strict=True)) if start <= at < stop]
-    part = batch.part(stay, [rejection for rejection in batch.rejections if start <= _place(rejection) < stop])
-    return _Waiting(waiting.messages, part, [waiting.received[i] for i in stay], stop)
+    records, rejections = range(len(batch.records)), batch.rejections
+    low, high = (bisect_left(records, at, key=lambda i: (batch.offsets[i], batch.indexes[i])) for at in (start, stop))
+    first, last = (bisect_left(rejections, at, key=_place) for at in (start, stop))
+    part = batch.part(records[low:high], rejections[first:last])
+    return _Waiting(waiting.messages, part, waiting.received[low:high], stop)
 
 
 def _quarantined(usage_id: str, tenant: str, source: str) -> Refusal:

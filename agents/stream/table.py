@@ -45,7 +45,7 @@ class Store(Protocol):
     def scan(self, prefix: bytes, after: bytes = b"") -> Iterator[tuple[Key, bytes]]:
         """Keys and values that begin with `prefix`, in order, from the first one past prefix + `after`."""
 
-    def write(self, puts: Mapping[Key, bytes], deletes: Iterable[Key] = (), *, durable: bool = True) -> None:
+    def write(self, puts: Mapping[Key, bytes], deletes: Iterable[Key] = ()) -> None:
         """Delete, then put, as one."""
 
     def close(self) -> None:
@@ -230,7 +230,7 @@ class Table:
             else:
                 puts[key] = value
         puts[_PLACE] = _encode(place)
-        self._store.write(puts, deletes, durable=False)  # the changelog is the truth
+        self._store.write(puts, deletes)
         self.place = place
 
     def _write_pack(self, key: Key, value: bytes | None, puts: dict[Key, bytes], deletes: dict[Key, None]) -> None:

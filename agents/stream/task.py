@@ -57,7 +57,8 @@ class StoreDirectory:
     def open(self) -> Store:
         """The store, new where there is none. Raises StorageError."""
         self.path.parent.mkdir(parents=True, exist_ok=True)
-        return Storage(self.path, self.path, "start the worker again: it goes on from the last whole transaction.")
+        again = "start the worker again: it goes on from the last whole transaction."
+        return Storage(self.path, self.path, again, durable=False)  # the changelog is the truth
 
     def discard(self) -> None:
         """Remove the store, which is closed."""

@@ -51,12 +51,11 @@ class DiskStore:
         for key in sorted(key for key in values if key.startswith(prefix) and (not after or key > prefix + after)):
             yield key, values[key]
 
-    def write(self, puts: Mapping[Key, bytes], deletes: Iterable[Key] = (), *, durable: bool = True) -> None:
+    def write(self, puts: Mapping[Key, bytes], deletes: Iterable[Key] = ()) -> None:
         """Delete, then put, as one."""
         self._reached("store-before-write")
         disk = self._disk
-        if not durable:
-            disk.before.append(dict(disk.values))
+        disk.before.append(dict(disk.values))
         for key in deletes:
             disk.values.pop(key, None)
         disk.values.update(puts)
