@@ -19,9 +19,17 @@ demo: $(READY) ## rate real homes and a made-up cloud, and show their statements
 stream-demo: $(READY) ## start a Kafka, and rate real homes with two workers
 	@$(VENV)/bin/python -m deploy.broker run -- $(VENV)/bin/ratestream stream-demo
 
+# Tests on Kafka wait more than they work, so they run beside the others.
+ON_KAFKA := tests/stream tests/chaos
+
 test: lint ## every check: lint, format, types, tests (ARGS='-k tier' chooses tests)
 	@echo '== pytest'
-	@$(VENV)/bin/python -m pytest -q $(ARGS)
+	@$(if $(ARGS),$(VENV)/bin/python -m pytest -q $(ARGS), \
+	told=$$(mktemp); \
+	$(VENV)/bin/python -m pytest -q -p no:cacheprovider $(ON_KAFKA) > "$$told" 2>&1 & \
+	on_kafka=$$!; trap 'kill $$on_kafka; wait' INT TERM; \
+	$(VENV)/bin/python -m pytest -q $(addprefix --ignore=,$(ON_KAFKA)); code=$$?; \
+	wait $$on_kafka || code=$$?; echo '== pytest, on Kafka'; cat "$$told"; rm -f "$$told"; exit $$code)
 
 test-long: $(READY) ## each law of prices and statements for 10,000 examples, in an hour or two (RATESTREAM_TEST_EXAMPLES=COUNT for fewer)
 	@RATESTREAM_TEST_PROFILE=long $(VENV)/bin/python -m pytest -q tests/property $(ARGS)
