@@ -7,7 +7,7 @@ PYTHONS := $(or $(PYTHON),python3.13 python3.12 python3.11 python3)
 PACKAGES := schemas pipeline sinks agents ratestream deploy
 PIP := $(VENV)/bin/python -m pip --quiet --disable-pip-version-check --no-input
 
-.PHONY: help demo stream-demo test test-long lint format accuracy bench bench-stream simulate chaos verify lock clean
+.PHONY: help demo stream-demo broker test test-long lint format accuracy bench bench-stream simulate chaos verify lock clean
 .DELETE_ON_ERROR:
 
 help: ## list what make can do
@@ -18,6 +18,9 @@ demo: $(READY) ## rate real homes and a made-up cloud, and show their statements
 
 stream-demo: $(READY) ## start a Kafka, and rate real homes with two workers
 	@$(VENV)/bin/python -m deploy.broker run -- $(VENV)/bin/ratestream stream-demo
+
+broker: $(READY) ## a Kafka for development, until Ctrl-C
+	@$(VENV)/bin/python -m deploy.broker run
 
 # Tests on Kafka wait more than they work, so they run beside the others.
 ON_KAFKA := tests/stream tests/chaos

@@ -1,12 +1,12 @@
 """Failures: which error ends the command with which code. Known trouble is one message; anything else is a traceback.
 
 0   done
-1   operating trouble: the disk, ClickHouse, the data directory
+1   operating trouble: the disk, ClickHouse, Kafka, the data directory
 2   a wrong command line or setting
 3   wrong tariffs or accounts
 4   what was asked for is not there
 5   another process has the data directory
-70  charges, totals and statements do not agree
+70  charges, totals and statements do not agree; a worker met what nobody foresaw
 130, 143  interrupted by SIGINT, by SIGTERM
 """
 
@@ -20,9 +20,9 @@ from typer.core import TyperGroup
 DONE, TROUBLE, WRONG_USE, WRONG_DOCUMENTS, NOT_THERE, IN_USE, WRONG_MONEY, INTERRUPTED = 0, 1, 2, 3, 4, 5, 70, 130
 
 EXIT_CODES = (
-    "Exit codes: 0 done; 1 operating trouble (disk, ClickHouse, data directory); 2 wrong command line or setting; "
+    "Exit codes: 0 done; 1 operating trouble (disk, ClickHouse, Kafka, directory); 2 wrong command line or setting; "
     "3 wrong tariffs or accounts; 4 what was asked for is not there; 5 the data directory is in use; 70 charges and "
-    "totals disagree; 130 and 143 interrupted by SIGINT and SIGTERM."
+    "totals disagree, or a worker met what nobody foresaw; 130 and 143 interrupted by SIGINT and SIGTERM."
 )
 
 

@@ -34,8 +34,8 @@ def main() -> None:
         }
         speed = asyncio.run(measure(environment, wanted.records, wanted.accounts, wanted.partitions))
         sys.stdout.write(
-            f"one worker of {wanted.processes} processes, {wanted.partitions} partitions, {wanted.accounts:,} accounts, {broker.how}: "
-            f"{speed:,.0f} records/s exactly once\n"
+            f"one worker of {wanted.processes} processes, {wanted.partitions} partitions, {wanted.accounts:,} accounts, "
+            f"{broker.how}: {speed:,.0f} records/s exactly once\n"
         )
     finally:
         broker.stop()
