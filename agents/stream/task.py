@@ -30,9 +30,9 @@ from agents.stream.partition import Message, Partition
 from agents.stream.table import Owner, Place, Store, Table
 from agents.stream.transactions import Steps
 
-COMMIT_RECORDS = 8_192
+COMMIT_RECORDS = 32_768
 """Messages that are rated and committed as one, about."""
-COMMIT_BYTES = 16 << 20
+COMMIT_BYTES = 48 << 20
 """Bytes to send above which a batch is committed before its end."""
 _IDLE_S = 0.5
 """How long to wait for usage before looking for commands again."""

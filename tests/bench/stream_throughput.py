@@ -34,7 +34,7 @@ def main() -> None:
         }
         speed = asyncio.run(measure(environment, wanted.records, wanted.accounts, wanted.partitions))
         sys.stdout.write(
-            f"one worker of {wanted.processes} processes, {wanted.partitions} partitions, {wanted.accounts:,} accounts, "
+            f"{wanted.processes} processes of a worker, {wanted.partitions} partitions, {wanted.accounts:,} accounts, "
             f"{broker.how}: {speed:,.0f} records/s exactly once\n"
         )
     finally:
