@@ -125,6 +125,12 @@ class Documents:
             tariff = Tariff.model_validate_json(message.value or b"")
         except ValidationError as error:
             return f"tariff message {_shown(message.key)}: {_told(error)}. Publish a valid version"
+        message_key = f"{tariff.tariff}@{tariff.version}".encode()
+        if message.key != message_key:  # versions under one key would be compacted away
+            return (
+                f"tariff {tariff.tariff} version {tariff.version} has the key {_shown(message.key)}. "
+                f"Publish it with the key {_shown(message_key)}"
+            )
         key, text = tariff_key(tariff), canonical(tariff)
         known = adoption.changes.get(key) or self._texts.get(key)
         if known is not None:

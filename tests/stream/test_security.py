@@ -139,7 +139,11 @@ def test_both_clients_write_and_read(
     made: Connection, topic: str, token_file: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     secrets = [PASSWORD, KEY_PASSWORD, token_file.read_text(encoding="utf-8").strip()]
-    with caplog.at_level(logging.DEBUG), caplog.at_level(logging.DEBUG, "kafka"):
+    with (
+        caplog.at_level(logging.DEBUG),
+        caplog.at_level(logging.DEBUG, "kafka"),
+        caplog.at_level(logging.DEBUG, "aiokafka"),
+    ):
         reach(made)
         write(made, topic)
         assert asyncio.run(write_and_read(made, topic)) == [b"by kafka-python", b"by aiokafka"]
@@ -156,6 +160,7 @@ def test_a_wrong_password_is_told_without_it(
     with (
         caplog.at_level(logging.DEBUG),
         caplog.at_level(logging.DEBUG, "kafka"),
+        caplog.at_level(logging.DEBUG, "aiokafka"),
         pytest.raises(BrokerError) as caught,
     ):
         check(connection(environment))

@@ -246,7 +246,7 @@ BAD_TARIFFS: dict[str, tuple[bytes | None, str]] = {
     "no JSON": (b"{", "Invalid JSON"),
     "not finite": (canonical(FIRST).replace(b'"2"', b'"NaN"'), "Publish a valid version"),
     "many problems": (json.dumps({f"x{number}": 1 for number in range(9)}).encode(), "more. Publish"),
-    "a version that has changed": (canonical(version("1", "2000-01-01")), "publish the change as a new version"),
+    "the key of another version": (canonical(version("1", "2000-01-01")), "Publish it with the key"),
     "another currency": (canonical(version("2", "2024-03-01", currency="EUR")), "is in EUR"),
     "a meter taken away": (canonical(version("2", "2024-02-05", SMS)), "Let its tariffs end later"),
 }
