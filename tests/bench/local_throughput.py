@@ -43,15 +43,17 @@ def main() -> None:
     wanted = parser.parse_args()
     if hasattr(os, "sched_setaffinity"):
         os.sched_setaffinity(0, {min(os.sched_getaffinity(0))})
-    catalogue = _catalogue(wanted.accounts)
+    catalogue = catalogue_of(wanted.accounts, borders=(400, 800))
     _report("pipeline alone", wanted.records, _pipeline_seconds(catalogue, wanted.records, wanted.accounts))
     _report(
         "end to end into ClickHouse", wanted.records, _end_to_end_seconds(catalogue, wanted.records, wanted.accounts)
     )
 
 
-def _catalogue(accounts: int) -> Catalogue:
-    tiers = [{"up_to": "400", "unit_price": "0.30"}, {"up_to": "800", "unit_price": "0.35"}, {"unit_price": "0.38"}]
+def catalogue_of(accounts: int, *, borders: tuple[int, int]) -> Catalogue:
+    """A graduated tariff of three tiers with these borders (kWh), and accounts that have it."""
+    first, second = map(str, borders)
+    tiers = [{"up_to": first, "unit_price": "0.30"}, {"up_to": second, "unit_price": "0.35"}, {"unit_price": "0.38"}]
     tariff = {
         "tariff": "home",
         "version": "1",
@@ -63,7 +65,9 @@ def _catalogue(accounts: int) -> Catalogue:
     return Catalogue.of(
         [Tariff.model_validate(tariff)],
         [
-            Account.model_validate({"account": _name(number), "zone": "UTC", "currency": "USD", "tariffs": entries})
+            Account.model_validate(
+                {"account": account_name(number), "zone": "UTC", "currency": "USD", "tariffs": entries}
+            )
             for number in range(accounts)
         ],
     )
@@ -75,12 +79,13 @@ def _usage(records: int, accounts: int) -> Iterator[UsageRecord]:
         month, rest = divmod(number, accounts * HOURS)
         account, hour = divmod(rest, HOURS)
         start = START + (month * HOURS + hour) * HOUR
-        name = _name(account)
+        name = account_name(account)
         quantity = Decimal(number * 7919 % 3000) / 1000
         yield UsageRecord(f"{name}/{start:%Y%m%dT%H}", name, "electricity", quantity, start, start + HOUR)
 
 
-def _name(account: int) -> str:
+def account_name(account: int) -> str:
+    """The account of this number."""
     return f"home-{account:06d}"
 
 

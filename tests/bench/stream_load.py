@@ -2,7 +2,6 @@
 
 import asyncio
 from collections.abc import Iterator
-from datetime import UTC, date, datetime, timedelta
 
 from aiokafka import AIOKafkaProducer
 
@@ -11,45 +10,18 @@ from agents.stream.declaring import declare
 from agents.stream.keys import account_key, partition_of
 from agents.stream.publishing import Publisher
 from agents.stream.topics import Topics, create
-from schemas.account import Account
-from schemas.catalogue import Catalogue
-from schemas.tariff import Tariff
+from tests.bench.local_throughput import HOUR, START, account_name, catalogue_of
 
-START = datetime(2026, 1, 1, tzinfo=UTC)
-HOUR = timedelta(hours=1)
+_BORDERS = (4, 8)
+"""Of the tiers: an account passes them within a day or so."""
 _BATCH_BYTES = 512 * 1024
-
-
-def catalogue(accounts: int) -> Catalogue:
-    """A graduated tariff of three tiers, and accounts that have it."""
-    tiers = [{"up_to": "4", "unit_price": "0.30"}, {"up_to": "8", "unit_price": "0.35"}, {"unit_price": "0.38"}]
-    tariff = {
-        "tariff": "home",
-        "version": "1",
-        "effective_from": START.date(),
-        "currency": "USD",
-        "meters": {"electricity": {"unit": "kWh", "price": {"model": "graduated", "tiers": tiers}}},
-    }
-    entries = [{"tariff": "home", "from": date(2026, 1, 1)}]
-    return Catalogue.of(
-        [Tariff.model_validate(tariff)],
-        [
-            Account.model_validate({"account": name(number), "zone": "UTC", "currency": "USD", "tariffs": entries})
-            for number in range(accounts)
-        ],
-    )
-
-
-def name(account: int) -> str:
-    """The account's name."""
-    return f"home-{account:06d}"
 
 
 def usage(number: int, accounts: int) -> tuple[bytes, bytes]:
     """Key and value of a record: hour after hour, in each hour one record of every account."""
     hour, account = divmod(number, accounts)
     start = START + hour * HOUR
-    of = name(account)
+    of = account_name(account)
     millis = number * 7919 % 3000
     value = (
         f'{{"id":"{of}/{start:%Y%m%dT%H}","account":"{of}","meter":"electricity","quantity":"{millis // 1000}.'
@@ -63,7 +35,7 @@ def prepare(connection: Connection, partitions: int, accounts: int) -> Topics:
     topics = Topics.of(connection.prefix)
     create(connection, partitions, 1)
     with Publisher(connection) as publisher:
-        declare(publisher, connection, topics, partitions, catalogue(accounts))
+        declare(publisher, connection, topics, partitions, catalogue_of(accounts, borders=_BORDERS))
     return topics
 
 
