@@ -9,6 +9,7 @@ offline       one rating that keeps nothing
 rerating      one re-rating: what differs from what is booked
 demo          a run over the examples, explained
 usage_files   which files a command reads
+stopping      signals as requests to stop
 progress      how far a run has come
 summary       what it came to
 statements    statements and running bills as text and CSV

@@ -4,14 +4,12 @@ Between two batches it answers the questions of others, and looks whether it has
 the batch in hand, so there is nothing to repair; the same command goes on from there.
 """
 
-import signal
 from collections.abc import Iterator, Mapping
 from contextlib import closing, contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 from time import monotonic
-from types import FrameType
 
 from agents.answers import answer
 from agents.books import Books, open_books
@@ -22,6 +20,7 @@ from agents.owner import Owner
 from pipeline.bill import MoneyError
 from pipeline.terms import RatedPast
 from ratestream.progress import Report, reporting
+from ratestream.stopping import noting_signals
 from ratestream.usage_files import Watch
 from schemas.catalogue import Catalogue
 from schemas.files import NO_MAPPING, ColumnMapping
@@ -217,19 +216,12 @@ def _tell_behind(behind: Mapping[tuple[str, str], RatedPast], report: Report) ->
 def _signals() -> Iterator[_Stop]:
     """SIGINT and SIGTERM ask to stop; the second one of a kind does what it did before."""
     stop = _Stop()
-    earlier = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
 
-    def note(number: int, _frame: FrameType | None) -> None:
+    def note(number: int) -> None:
         stop.code = 128 + number
-        signal.signal(number, earlier[signal.Signals(number)])
 
-    for number in earlier:
-        signal.signal(number, note)
-    try:
+    with noting_signals(note):
         yield stop
-    finally:
-        for number, handler in earlier.items():
-            signal.signal(number, handler)
 
 
 def _size(files: list[Path]) -> int:

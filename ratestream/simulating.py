@@ -1,6 +1,5 @@
 """Simulating: the command that sends made-up usage at a steady rate."""
 
-import signal
 from collections.abc import Iterator
 from contextlib import contextmanager
 from itertools import islice
@@ -11,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from ratestream.options import Output, OutputOption
+from ratestream.stopping import noting_signals
 
 if TYPE_CHECKING:
     from agents.stream.publishing import Publisher
@@ -95,19 +95,8 @@ def _send(
 def _asked_to_stop() -> Iterator[Event]:
     """An event that SIGINT or SIGTERM sets; a second signal does what it did before."""
     stop = Event()
-    earlier = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
-
-    def note(number: int, _frame: object) -> None:
-        stop.set()
-        signal.signal(number, earlier[signal.Signals(number)])
-
-    for number in earlier:
-        signal.signal(number, note)
-    try:
+    with noting_signals(lambda _: stop.set()):
         yield stop
-    finally:
-        for number, handler in earlier.items():
-            signal.signal(number, handler)
 
 
 def _say(text: str) -> None:
