@@ -108,9 +108,12 @@ def compare(due: Expected, found: Found) -> Report:
 
 
 def _key(charge: Charge | DueCharge, statement: datetime) -> ChargeKey:
-    """What tells a charge from all others: its id, or what it is for where no usage caused it."""
+    """What tells a charge from all others: account and id, or what it is for where no usage caused it.
+
+    Records of one id whose accounts lie in different partitions are never compared, and their charges have one id.
+    """
     if charge.usage_id:
-        return (charge.charge_id,)
+        return (charge.account, charge.charge_id)
     return (charge.kind, charge.account, statement.isoformat())
 
 
@@ -166,7 +169,7 @@ def _compare_statements(due: Expected, found: Found, report: Report) -> None:
 
 def _charges_by_statement(charges: Iterable[Charge]) -> dict[tuple[str, str, datetime], list[int]]:
     """The hashes of the charges that each statement carries, each charge once."""
-    distinct = {charge.charge_id: charge for charge in charges}
+    distinct = {(charge.account, charge.charge_id): charge for charge in charges}
     hashes: dict[tuple[str, str, datetime], list[int]] = defaultdict(list)
     for charge in distinct.values():
         hashes[charge.tenant, charge.account, charge.statement_start].append(charge_hash(charge))

@@ -1,6 +1,6 @@
 """Customer's records: what one account sends in some months, in the order in which it arrives.
 
-Readings of an hour or less, each within one billing period, at random instants and at the very borders of periods;
+Readings of two hours or less, at random instants, at the very borders of billing periods and over their ends;
 out of order by hours; late across the end of their month by days, and some too late; sent again at once, days later or
 a thousand times; voided and replaced, also before they come, twice, or by themselves; with ids that were used before.
 """
@@ -105,7 +105,7 @@ def _reading(customer: Customer, period: Span, number: int, chance: Random) -> R
 
 
 def _span(period: Span, chance: Random) -> Span:
-    """At a random instant, or at the very begin or end of the period, or without length."""
+    """At a random instant, or at the very begin or end of the period, or over its end, or without length."""
     start, end = period
     at = start + timedelta(seconds=chance.randrange((end - start - HOUR) // timedelta(seconds=1)))
     kind = chance.random()
@@ -115,6 +115,9 @@ def _span(period: Span, chance: Random) -> Span:
         return end - HOUR, end
     if kind < 0.04:
         return at, at
+    if kind < 0.06:
+        around = (timedelta(microseconds=chance.randrange(1, 3_600_000_000)) for _ in range(2))
+        return end - next(around), end + next(around)
     return at, at + timedelta(microseconds=chance.randrange(1, 3_600_000_000))
 
 

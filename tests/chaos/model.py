@@ -1,14 +1,17 @@
 """Model: what one account's records come to, one after the other, in exact fractions.
 
-A charge is the difference that its record makes to the price of its billing period. It goes on that period's statement,
-or, once that is closed, as an adjustment on the first open one. A period closes when a record has passed its end by the
-grace, or on command. Nothing here knows of batches, partitions or workers: that is what must not matter.
+A charge is the difference that its record makes to the price of its billing period, or, where the record crosses the
+end of one, that its share makes to the price of each. It goes on that period's statement, or, once that is closed, as
+an adjustment on the first open one. A period closes when a record has passed its end by the grace, or on command.
+Nothing here knows of batches, partitions or workers: that is what must not matter.
 """
 
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from fractions import Fraction
 from hashlib import blake2b
+from math import floor
 from typing import NamedTuple
 
 from tests.chaos.book import FEE_AMOUNT, FIRST_DAY, GRACE_S, LATENESS_S, ZERO, Customer, parts_between
@@ -16,7 +19,7 @@ from tests.oracle.contracts import midnight
 from tests.oracle.digests import usage_hash
 from tests.oracle.local_time import Span
 from tests.oracle.packing import packed
-from tests.oracle.placing import rounded
+from tests.oracle.placing import MICROSECOND, MILLIONTH, rounded
 from tests.oracle.record import Identity, Reading
 
 GRACE, LATENESS = timedelta(seconds=GRACE_S), timedelta(seconds=LATENESS_S)
@@ -142,7 +145,7 @@ class AccountModel:
             return steps
         awaited_by = known.corrected_by if known is not None and reading.quantity is not None else None
         if reading.quantity is not None:
-            steps = [*steps, *self._own(reading, awaited_by)]
+            steps = [*steps, *self._own(reading, awaited_by, len(steps))]
         if any(self._is_too_late(step) for step in steps):
             return "too-late"
         self._accept(reading, facts, steps, awaited_by)
@@ -178,17 +181,35 @@ class AccountModel:
         if not target.posted:
             return "wrong-correction", None
         return [
-            Step(-1, step.quantity, step.usage, step.period, self._statement_for(step.period), charge_id)
-            for charge_id, step in target.posted
+            Step(-1, step.quantity, step.usage, step.period, self._statement_for(step.period), posted)
+            for posted, step in target.posted
         ], target
 
-    def _own(self, reading: Reading, awaited_by: Reading | None) -> list[Step]:
-        quantity = Fraction(reading.quantity or 0)
-        period = self.sums(reading.start)
-        put_in = Step(1, quantity, (reading.start, reading.end), period, self._statement_for(period), "")
+    def _own(self, reading: Reading, awaited_by: Reading | None, first: int) -> list[Step]:
+        """What the record puts in, and takes out again where its correction came before it; `first` is its number."""
+        put_in = []
+        for span, quantity in self._shares(reading):
+            period = self.sums(span[0])
+            put_in.append(Step(1, quantity, span, period, self._statement_for(period), ""))
         if awaited_by is None:
-            return [put_in]
-        return [put_in, put_in._replace(sign=-1, corrects=identity_hex(*reading.identity))]
+            return put_in
+        key = identity_hex(*reading.identity)
+        return [
+            *put_in,
+            *(step._replace(sign=-1, corrects=charge_id(key, number)) for number, step in enumerate(put_in, first)),
+        ]
+
+    def _shares(self, reading: Reading) -> Iterator[tuple[Span, Fraction]]:
+        """What falls to each period, by time: up to the end of one it is rounded down to a millionth."""
+        quantity, given, start = Fraction(reading.quantity or 0), ZERO, reading.start
+        while (end := self.customer.period(start)[1]) < reading.end:
+            upto = quantity * Fraction(
+                (end - reading.start) // MICROSECOND, (reading.end - reading.start) // MICROSECOND
+            )
+            upto = Fraction(floor(upto / MILLIONTH)) * MILLIONTH
+            yield (start, end), upto - given
+            given, start = upto, end
+        yield (start, reading.end), quantity - given
 
     def _statement_for(self, period: Sums) -> Sums:
         """The period's own statement while it is open, else the first open one."""
@@ -208,15 +229,14 @@ class AccountModel:
         posted: list[tuple[str, Step]] = []
         counted: list[Sums] = []
         for number, step in enumerate(steps):
-            charge_id = f"{key}-{number}" if number else key
-            self._post(reading, charge_id, step)
+            self._post(reading, charge_id(key, number), step)
             if step.statement not in counted:
                 counted.append(step.statement)
                 step.statement.counted.append(reading)
                 if awaited_by is not None and not self._is_counted(awaited_by, step.statement):
                     step.statement.counted.append(awaited_by)
             if step.sign > 0:
-                posted.append((charge_id, step))
+                posted.append((charge_id(key, number), step))
                 self._reached = max(self._reached or step.usage[1], step.usage[1])
         self._known[reading.identity] = Known(facts, posted, awaited_by)
         self.accepted += 1
@@ -227,7 +247,7 @@ class AccountModel:
         known = self._known.get(correction.identity)
         return known is not None and any(step.statement is statement for _, step in known.posted)
 
-    def _post(self, reading: Reading, charge_id: str, step: Step) -> None:
+    def _post(self, reading: Reading, name: str, step: Step) -> None:
         period, statement = step.period, step.statement
         before, after = period.used, period.used + step.sign * step.quantity
         amount = sum((part[3] for part in parts_between(before, after)), ZERO)
@@ -238,7 +258,7 @@ class AccountModel:
         statement.last = end if statement.last is None else max(statement.last, end)
         self._charge(
             DueCharge(
-                charge_id,
+                name,
                 kind,
                 reading.account,
                 reading.id,
@@ -305,6 +325,15 @@ def facts_of(reading: Reading) -> tuple[object, ...]:
 def identity_hex(tenant: str, source: str, usage_id: str) -> str:
     """The id of a record's first charge: BLAKE2b-128 of tenant, source and id as a MessagePack array."""
     return blake2b(packed((tenant, source, usage_id)), digest_size=16).hexdigest()
+
+
+def charge_id(key: str, number: int) -> str:
+    """The id of a record's charge of that number, from 0.
+
+    >>> charge_id("1f", 0), charge_id("1f", 2)
+    ('1f', '1f-2')
+    """
+    return f"{key}-{number}" if number else key
 
 
 def _cents(exact: Fraction) -> Fraction:
