@@ -6,7 +6,6 @@ that has come to its end is compared, and killing goes on in a new directory.
 
 import os
 import shutil
-import subprocess
 from dataclasses import dataclass
 from pathlib import Path
 from random import Random
@@ -14,7 +13,7 @@ from time import monotonic
 
 import pytest
 
-from tests.integration.command import ACCOUNTS, TARIFFS, export, start, succeed
+from tests.integration.command import ACCOUNTS, TARIFFS, Forked, export, succeed
 from tests.integration.mixed_usage import write_mixed_usage
 from tests.oracle.comparison import compare
 from tests.oracle.exported import read_export
@@ -53,15 +52,10 @@ def run_into(data: Path, files: list[Path]) -> list[str | Path]:
 
 def is_killed(arguments: list[str | Path], after_s: float) -> bool:
     """Whether the command was still running then, and so was killed; otherwise it has succeeded."""
-    with start(*arguments) as process:
-        try:
-            _, err = process.communicate(timeout=after_s)
-        except subprocess.TimeoutExpired:
-            process.kill()
-            process.communicate()
-            return True
-    assert process.returncode == 0, f"exit {process.returncode} after a kill: {err}"
-    return False
+    with Forked(*arguments) as process:
+        done = process.ended(after_s)
+    assert done is None or done.returncode == 0, f"exit {done.returncode} after a kill: {done.stderr}"
+    return done is None
 
 
 def assert_same(found: dict[str, bytes], quiet: Quiet, when: str) -> None:

@@ -15,7 +15,8 @@ TIMEOUT_S = 10
 SLEEP = [sys.executable, "-c", "import time; print('awake', flush=True); time.sleep(600)"]
 
 OWNER = f"""
-import subprocess, sys, time
+import signal, subprocess, sys, time
+signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell lets what it starts with & ignore it
 directory, log, *command = sys.argv[1:]
 keeper = subprocess.Popen(
     [sys.executable, "-I", {str(KEEPER)!r}, directory, log, *command],
