@@ -34,7 +34,7 @@ def open_books(data: Path, clickhouse_dsn: str = "") -> Iterator[Books]:
     """
     with (
         Directory(data) as directory,
-        _temporary_files_in(directory.path / "tmp"),
+        temporary_files_in(directory.path / "tmp"),
         _clickhouse(directory, clickhouse_dsn) as clickhouse,
     ):
         yield Books(directory, Reference(directory), clickhouse, Projection(directory, clickhouse))
@@ -54,7 +54,7 @@ def _clickhouse(directory: Directory, dsn: str) -> ClickHouse:
 
 
 @contextmanager
-def _temporary_files_in(folder: Path) -> Iterator[None]:
+def temporary_files_in(folder: Path) -> Iterator[None]:
     """The embedded engine takes an insert from a temporary file; what a killed run leaves is cleared away."""
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir()

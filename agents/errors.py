@@ -9,6 +9,8 @@ AgentError
 ├── BrokerError               Kafka's brokers cannot be reached, or refuse what is asked of them
 ├── LayoutError               topics that are missing, or would break the guarantees
 ├── RegistryError             a schema registry that does not answer, or not as one does
+├── MessageError              a message that nothing of ours wrote where it stands
+├── InsertError               ClickHouse refuses rows, and would refuse them again
 ├── SettingError              a name or value of the environment, or what it would have named is missing
 └── NoAnswerError             what was asked for is not there
 """
@@ -48,6 +50,14 @@ class LayoutError(AgentError):
 
 class RegistryError(AgentError):
     """A schema registry that does not answer, or not as one does. The messages that need it wait."""
+
+
+class MessageError(AgentError):
+    """A message that nothing of ours wrote where it stands, or that no column holds."""
+
+
+class InsertError(AgentError):
+    """ClickHouse refuses rows, and would refuse them again."""
 
 
 class SettingError(AgentError):

@@ -36,13 +36,15 @@ TICK_S = "RATESTREAM_TICK_S"
 PROCESSES = "RATESTREAM_PROCESSES"
 QUARANTINE_AFTER = "RATESTREAM_QUARANTINE_AFTER"
 SCHEMA_REGISTRY = "RATESTREAM_SCHEMA_REGISTRY"
+SINK_ROWS = "RATESTREAM_SINK_ROWS"
+SINK_WAIT_S = "RATESTREAM_SINK_WAIT_S"
 
 NAMES: Mapping[str, str] = {
     DATA: "the data directory",
     TARIFFS: "the tariff file, or a directory of them",
     ACCOUNTS: "the account file, or a directory of them",
     TENANT: "the tenant of an account that is asked about",
-    CLICKHOUSE: "http(s)://user:password@host:port of a ClickHouse server, in place of the embedded one",
+    CLICKHOUSE: "http(s)://user:password@host:port of a ClickHouse server, or chdb:///directory of an embedded one",
     BROKERS: "host:port of one or more Kafka brokers, with commas between",
     TOPIC_PREFIX: "what the names of all topics begin with; ratestream. by default",
     SECURITY: "plaintext (the default), ssl, sasl-ssl or sasl-plaintext",
@@ -61,6 +63,8 @@ NAMES: Mapping[str, str] = {
     PROCESSES: "of how many processes a worker is; 1 by default, and one for each core is right",
     TICK_S: "every how many seconds a worker looks for silent accounts to close; 900 by default",
     QUARANTINE_AFTER: "so many rejections of a source in a row cut it off; 1000 by default, 0 never",
+    SINK_ROWS: "so many messages of a partition the sink inserts at once, at most; 50000 by default",
+    SINK_WAIT_S: "how many seconds the sink waits for more before it inserts what there is; 1 by default",
 }
 """Every name and what it says."""
 
@@ -82,15 +86,41 @@ def check_names(environment: Mapping[str, str]) -> None:
 
 
 def clickhouse_dsn(environment: Mapping[str, str]) -> str:
-    """The ClickHouse server to use; "" for the embedded one. Raises SettingError, which never tells the password.
+    """The ClickHouse to use, "" where none is named. Raises SettingError, which never tells the password.
 
     >>> clickhouse_dsn({}), clickhouse_dsn({CLICKHOUSE: "http://me:secret@db:8123"})
     ('', 'http://me:secret@db:8123')
+    >>> clickhouse_dsn({CLICKHOUSE: "chdb:///var/lib/ratestream/clickhouse"})
+    'chdb:///var/lib/ratestream/clickhouse'
     """
     dsn = environment.get(CLICKHOUSE, "")
-    if dsn and not _is_server(dsn):
-        raise SettingError(f"{CLICKHOUSE} names no server. Write http://user:password@host:port, or https://...")
+    if dsn and not (_is_server(dsn) or _is_embedded(dsn)):
+        raise SettingError(
+            f"{CLICKHOUSE} names no ClickHouse. Write http://user:password@host:port, https://..., or "
+            "chdb:///directory with an absolute path for an embedded one."
+        )
     return dsn
+
+
+def stored_in(environment: Mapping[str, str]) -> str:
+    """The ClickHouse of a command that cannot do without one. Raises SettingError."""
+    dsn = clickhouse_dsn(environment)
+    if not dsn:
+        raise SettingError(
+            f"{CLICKHOUSE} is not set. Write http://user:password@host:port of a ClickHouse server, or "
+            "chdb:///directory of an embedded one."
+        )
+    return dsn
+
+
+def sink_rows(environment: Mapping[str, str]) -> int:
+    """How many messages of a partition are inserted at once, at most. Raises SettingError."""
+    return _whole(environment, SINK_ROWS, 50_000, range(1, 1_000_001))
+
+
+def sink_wait_s(environment: Mapping[str, str]) -> int:
+    """How long the first message of an insert waits for more. Raises SettingError."""
+    return _whole(environment, SINK_WAIT_S, 1, range(1, 3_601))
 
 
 def session_timeout_s(environment: Mapping[str, str]) -> float:
@@ -117,6 +147,10 @@ def _whole(environment: Mapping[str, str], name: str, default: int, allowed: ran
     if not (said.isascii() and said.isdigit() and int(said) in allowed):
         raise SettingError(f"{name}: {said!r:.20} is no whole number from {allowed[0]} to {allowed[-1]}.")
     return int(said)
+
+
+def _is_embedded(dsn: str) -> bool:
+    return dsn.startswith("chdb:///") and len(dsn) > len("chdb:///") and "?" not in dsn
 
 
 def _is_server(dsn: str) -> bool:

@@ -15,6 +15,7 @@ import time
 import traceback
 from collections.abc import Callable
 from datetime import UTC, datetime
+from functools import partial
 from hashlib import blake2b
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, BinaryIO, NoReturn
@@ -32,7 +33,7 @@ UNFORESEEN = 70
 _PROGRESS_S = 1.0
 _STOP_S = 8.0
 """How long Faust may take to stop once all tasks are closed; nothing depends on it any more."""
-_AGAIN = "Nothing unfinished counts: start the worker again, and it goes on from what was committed."
+_AGAIN = "Nothing unfinished counts: start the {} again, and it goes on from what was committed."
 
 _logger = logging.getLogger(__name__)
 
@@ -60,7 +61,7 @@ def worker(
     Kafka: a directory that is lost costs time, never money.
     """
     if check:
-        raise typer.Exit(max([_tell_health(directory) for directory in directories(data, processes)]))
+        raise typer.Exit(max([tell_health(directory) for directory in directories(data, processes)]))
     start_logging(log)
     if processes > 1:
         if web is not None:
@@ -76,7 +77,7 @@ def worker(
     session_timeout_s = settings.session_timeout_s(os.environ)
     layout = check_topics(where)
     topics = Topics.of(where.prefix)
-    with _locked(data):
+    with locked(data):
         tasks = rating_tasks(where, topics, layout, data, os.environ, fail)
         splitters = splitting_tasks(where, topics, layout, os.environ, fail)
         membership = Membership(worker_id(data), data / "faust", session_timeout_s, web)
@@ -100,29 +101,34 @@ def worker_id(data: Path) -> str:
     return "".join(letter if letter.isascii() and letter.isalnum() else "-" for letter in host[:100]) + f"-{place}"
 
 
-def run_worker(make_app: "Callable[[], StreamApp]", data: Path, name: str) -> None:
-    """Runs the app that `make_app` makes in its loop, until SIGTERM or SIGINT. `data` gets progress.json."""
+def run_worker(make_app: "Callable[[], StreamApp]", data: Path, name: str, kind: str = "worker") -> None:
+    """Runs the app that `make_app` makes in its loop, until SIGTERM or SIGINT. `data` gets progress.json.
+
+    `kind` is what the process calls itself: a worker or a sink.
+    """
     import uvloop
 
     asyncio.set_event_loop_policy(uvloop.EventLoopPolicy())  # for the loop of Faust's consumer thread as well
-    _logger.info("worker %s starts", name)
+    named = f"{kind} {name}"
+    _logger.info("%s starts", named)
     try:
-        asyncio.run(_run(make_app, data, name))
+        asyncio.run(_run(make_app, data, name, kind))
     except Exception as error:  # noqa: BLE001 - whatever it is, it ends the process
-        fail(error, "worker")
-    _logger.info("worker %s has stopped", name)
+        fail(error, kind, kind)
+    _logger.info("%s has stopped", named)
     logging.shutdown()
 
 
-def fail(error: BaseException, place: str) -> NoReturn:
+def fail(error: BaseException, place: str, kind: str = "worker") -> NoReturn:
     """Tells in one line what happened where, and ends the process at once."""
     from agents.errors import AgentError
 
     told = " ".join(str(error).split()) or "no more is known"
     if not isinstance(error, AgentError):
-        told = f"{type(error).__name__}: {told} ({_source(error)}). {_AGAIN} If it ends so again, add --log debug."
+        again = f"{_AGAIN.format(kind)} If it ends so again, add --log debug."
+        told = f"{type(error).__name__}: {told} ({_source(error)}). {again}"
     _logger.debug("%s", "".join(traceback.format_exception(error)))
-    sys.stderr.write(f"ratestream worker: {place}: {told}\n")
+    sys.stderr.write(f"ratestream {kind}: {place}: {told}\n")
     sys.stderr.flush()
     os._exit(UNFORESEEN)
 
@@ -146,7 +152,7 @@ def start_logging(level: str) -> None:
         logging.getLogger(services).setLevel(theirs)
 
 
-async def _run(make_app: "Callable[[], StreamApp]", data: Path, name: str) -> None:
+async def _run(make_app: "Callable[[], StreamApp]", data: Path, name: str, kind: str) -> None:
     stopping = asyncio.Event()
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
@@ -154,22 +160,22 @@ async def _run(make_app: "Callable[[], StreamApp]", data: Path, name: str) -> No
     app = make_app()
     telling = asyncio.create_task(_tell_progress(app, data, name))
     starting = asyncio.create_task(app.start())
-    starting.add_done_callback(_started)
+    starting.add_done_callback(partial(_started, kind))
     await stopping.wait()
-    _logger.info("worker %s stops", name)
+    _logger.info("%s %s stops", kind, name)
     await asyncio.gather(*(hosting.end() for hosting in app.hostings))
     telling.cancel()
     starting.cancel()
     _, unfinished = await asyncio.wait({asyncio.create_task(app.stop())}, timeout=_STOP_S)
     if unfinished:  # a rebalance that began meanwhile can keep Faust waiting for an answer that no longer comes
-        _logger.warning("worker %s has stopped, and Faust has not", name)
+        _logger.warning("%s %s has stopped, and Faust has not", kind, name)
         logging.shutdown()
         os._exit(0)
 
 
-def _started(starting: asyncio.Task[None]) -> None:
+def _started(kind: str, starting: asyncio.Task[None]) -> None:
     if not starting.cancelled() and (error := starting.exception()) is not None:
-        fail(error, "worker")
+        fail(error, kind, kind)
 
 
 async def _tell_progress(app: "StreamApp", data: Path, name: str) -> None:
@@ -179,11 +185,12 @@ async def _tell_progress(app: "StreamApp", data: Path, name: str) -> None:
         try:
             write_progress(data, name, app.hostings, datetime.now(UTC))
         except Exception as error:  # noqa: BLE001 - whatever it is, it ends the process
-            fail(error, str(data))
+            app.fail(error, str(data))
         await asyncio.sleep(_PROGRESS_S)
 
 
-def _tell_health(data: Path) -> int:
+def tell_health(data: Path) -> int:
+    """The exit code of a check; each problem is a line on stderr."""
     from agents.stream.progress import problems
 
     found = problems(data, datetime.now(UTC))
@@ -192,7 +199,7 @@ def _tell_health(data: Path) -> int:
     return 1 if found else 0
 
 
-def _locked(data: Path) -> BinaryIO:
+def locked(data: Path) -> BinaryIO:
     """The directory's lock, until it is closed. Raises DirectoryError where it cannot be had."""
     from agents.directory import take_lock
     from agents.errors import DirectoryError

@@ -17,13 +17,13 @@ TARIFFS = pa.schema(
 PROJECTION = pa.schema([("name", pa.string()), ("seq", pa.uint64())])
 
 
-def accounts_table(accounts: Sequence[tuple[str, str, str]], seq: int) -> pa.Table:
-    """One row per (tenant, account, document text)."""
+def accounts_table(accounts: Sequence[tuple[str, str, str]], seq: int | Sequence[int]) -> pa.Table:
+    """One row per (tenant, account, document text), all of one `seq` or each with its own."""
     return _documents(accounts, seq, ACCOUNTS)
 
 
-def tariffs_table(tariffs: Sequence[tuple[str, str, str]], seq: int) -> pa.Table:
-    """One row per (tariff, version, document text)."""
+def tariffs_table(tariffs: Sequence[tuple[str, str, str]], seq: int | Sequence[int]) -> pa.Table:
+    """One row per (tariff, version, document text), all of one `seq` or each with its own."""
     return _documents(tariffs, seq, TARIFFS)
 
 
@@ -32,6 +32,7 @@ def projection_table(name: str, seq: int) -> pa.Table:
     return pa.table([[name], [seq]], schema=PROJECTION)
 
 
-def _documents(documents: Sequence[tuple[str, str, str]], seq: int, schema: pa.Schema) -> pa.Table:
+def _documents(documents: Sequence[tuple[str, str, str]], seq: int | Sequence[int], schema: pa.Schema) -> pa.Table:
     first, second, text = ([row[place] for row in documents] for place in range(3))
-    return pa.table([first, second, text, [seq] * len(documents)], schema=schema)
+    seqs = [seq] * len(documents) if isinstance(seq, int) else list(seq)
+    return pa.table([first, second, text, seqs], schema=schema)

@@ -3,7 +3,8 @@
     topic usage       ──▶ agent rate  ──▶ the partition's task ──▶ charges, statements, rejections, changelog
     topic usage-bulk  ──▶ agent split ──▶ the partition's task ──▶ usage
 
-Faust gives membership, assignment and fetching. What is sent, and what is committed, is the tasks' own.
+Faust gives membership, assignment and fetching. What is sent, and what is committed, is the tasks' own. The sink is
+another app of the same kind, with a group and topics of its own (agents/sink/app.py).
 """
 
 import asyncio
@@ -17,7 +18,7 @@ from faust.app.base import BootStrategy
 from faust.types import AgentT
 
 from agents.stream.connection import Connection
-from agents.stream.hosting import Fail, Hosting, TaskFactory
+from agents.stream.hosting import Fail, Hold, Hosting, TaskFactory
 from agents.stream.topics import Topics, group_of
 from agents.stream.transport import SCHEME, Consumer
 
@@ -27,6 +28,7 @@ REBALANCE_TIMEOUT_S = 60.0
 _NEVER_S = 24 * 3600.0
 _RECORDS_AT_ONCE = 4_000
 _LOOPBACK = "127.0.0.1"
+_HOLD = Hold()
 
 
 @dataclass(frozen=True)
@@ -53,17 +55,25 @@ class StreamApp(faust.App):
     BootStrategy = _Boot
     hostings: tuple[Hosting, ...] = ()
     fail: Fail
+    kind = "worker"
+    """What the process calls itself."""
 
     def flow(self) -> Consumer:
         """Which partitions are fetched."""
         return cast(Consumer, self.consumer)
+
+    def host(self, topic: str, agent: str, make_task: TaskFactory, hold: Hold = _HOLD) -> None:
+        """Read a topic by an agent of that name, each of its partitions with a task of its own."""
+        hosting = Hosting(topic, make_task, self.flow, self.fail, hold)
+        self.hostings += (hosting,)
+        self.agent(_records_of(self, topic), name=agent)(_handing_to(hosting))
 
     def _crash(self, reason: BaseException) -> None:
         """Faust's services call it when one of them fails."""
         if self.should_stop or isinstance(reason, asyncio.CancelledError):
             super()._crash(reason)
         else:
-            self.fail(reason, "worker")
+            self.fail(reason, self.kind)
 
     async def _on_agent_error(self, agent: AgentT[Any], exc: BaseException) -> None:
         """Faust's agents call it, and would go on with the next event after it."""
@@ -79,17 +89,17 @@ def make_app(
     make_splitter: TaskFactory | None = None,
 ) -> StreamApp:
     """The app, to be started in the running event loop. `make_splitter` makes the tasks of usage-bulk."""
-    app = StreamApp(group_of(connection.prefix), **connection.for_faust(SCHEME), **_settings(membership))
-    app.fail = fail
-
-    rating = Hosting(topics.usage, make_task, app.flow, fail)
-    app.hostings = (rating,)
-    app.agent(_records_of(app, topics.usage), name="rate")(_handing_to(rating))
-
+    app = app_of(connection, group_of(connection.prefix), membership, fail)
+    app.host(topics.usage, "rate", make_task)
     if make_splitter is not None:
-        splitting = Hosting(topics.usage_bulk, make_splitter, app.flow, fail)
-        app.hostings = (rating, splitting)
-        app.agent(_records_of(app, topics.usage_bulk), name="split")(_handing_to(splitting))
+        app.host(topics.usage_bulk, "split", make_splitter)
+    return app
+
+
+def app_of(connection: Connection, group: str, membership: Membership, fail: Fail) -> StreamApp:
+    """An app without topics, in that consumer group; `host` gives it topics before it is started."""
+    app = StreamApp(group, **connection.for_faust(SCHEME), **_settings(membership))
+    app.fail = fail
 
     @app.on_partitions_revoked.connect
     async def close(*_revoked: Any, **_signal: Any) -> None:  # noqa: ANN401 - Faust's

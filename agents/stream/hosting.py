@@ -4,14 +4,14 @@ A task is opened when its partition is assigned, gets the partition's records in
 gives the partition to anybody else: a rebalance waits for it. Every rebalance revokes all partitions, so tasks are
 opened anew after each, most of them where they were.
 
-A partition is fetched from when its task is open, and not while too many of its records wait for their commit.
+A partition is fetched from when its task is open, and not while too much of it waits for its commit.
 """
 
 import asyncio
 import logging
 from collections.abc import Callable, Iterable, Sequence
 from time import monotonic, time
-from typing import NoReturn, Protocol
+from typing import NamedTuple, NoReturn, Protocol
 
 from aiokafka import ConsumerRecord
 from faust.types import TP
@@ -20,6 +20,16 @@ HOLD_ABOVE = 50_000
 """Records of a partition that may wait; above it the partition is not fetched until half of them are committed."""
 HOLD_ABOVE_BYTES = 64 << 20
 """The same in bytes: a record may be a container of many megabytes."""
+
+
+class Hold(NamedTuple):
+    """How much of a partition may wait for its commit; above either, it is not fetched until half is committed."""
+
+    records: int = HOLD_ABOVE
+    size: int = HOLD_ABOVE_BYTES
+
+
+_HOLD = Hold()
 
 _logger = logging.getLogger(__name__)
 
@@ -61,7 +71,8 @@ class Fail(Protocol):
 class Standing:
     """How a partition gets on."""
 
-    def __init__(self) -> None:
+    def __init__(self, hold: Hold = _HOLD) -> None:
+        self._hold = hold
         self.opened = False
         self.waiting = 0
         """Records that were offered and are not committed."""
@@ -92,7 +103,7 @@ class Standing:
     @property
     def load(self) -> float:
         """How much waits, 1 being the most that may."""
-        return max(self.waiting / HOLD_ABOVE, self.waiting_bytes / HOLD_ABOVE_BYTES)
+        return max(self.waiting / self._hold.records, self.waiting_bytes / self._hold.size)
 
     @property
     def delay_s(self) -> float:
@@ -109,10 +120,10 @@ class Standing:
 class _Hosted:
     """One partition with its task."""
 
-    def __init__(self, partition: TP, task: Task) -> None:
+    def __init__(self, partition: TP, task: Task, hold: Hold) -> None:
         self.partition = partition
         self.task = task
-        self.standing = Standing()
+        self.standing = Standing(hold)
         self.held = False
         self.opening: asyncio.Task[None] | None = None
 
@@ -123,11 +134,14 @@ class _Hosted:
 class Hosting:
     """The tasks of one topic's partitions."""
 
-    def __init__(self, topic: str, make_task: TaskFactory, flow: Callable[[], Flow], fail: Fail) -> None:
+    def __init__(
+        self, topic: str, make_task: TaskFactory, flow: Callable[[], Flow], fail: Fail, hold: Hold = _HOLD
+    ) -> None:
         self.topic = topic
         self._make_task = make_task
         self._flow = flow
         self._fail = fail
+        self._hold = hold
         self._hosted: dict[int, _Hosted] = {}
         self._ended = False
         self._closing = asyncio.Lock()
@@ -178,7 +192,7 @@ class Hosting:
         if number in self._hosted:
             self._fail(RuntimeError("assigned again and never revoked"), place)
         try:
-            self._hosted[number] = _Hosted(partition, self._make_task(number))
+            self._hosted[number] = _Hosted(partition, self._make_task(number), self._hold)
         except Exception as error:  # noqa: BLE001 - whatever it is, it ends the process
             self._fail(error, place)
         return self._hosted[number]

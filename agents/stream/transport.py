@@ -5,7 +5,8 @@ partitions at every rebalance. This one
 
 - hands over record batches: the value of an event is the list of a partition's records that were fetched together;
 - reads only what was committed;
-- never commits: the task of a partition does so, in the transaction that holds its results;
+- never commits by itself: the task of a partition does so, in the transaction that holds its results, or where it has
+  none, once they are safe;
 - keeps partitions where they are (sticky assignment, static members), because each has a state that is costly to move;
 - fetches a partition only while it is released: from when its task is open, and not while too much waits for it.
 
@@ -21,7 +22,16 @@ from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple, cast
 
 from aiokafka import AIOKafkaConsumer, ConsumerRecord, TopicPartition
-from aiokafka.errors import ConsumerStoppedError, NoOffsetForPartitionError, OffsetOutOfRangeError
+from aiokafka.errors import (
+    ConsumerStoppedError,
+    IllegalGenerationError,
+    KafkaError,
+    NoOffsetForPartitionError,
+    OffsetOutOfRangeError,
+    RebalanceInProgressError,
+    UnknownMemberIdError,
+)
+from aiokafka.structs import OffsetAndMetadata
 from faust.transport.drivers import aiokafka as driver
 from faust.types import TP, ConsumerMessage
 from mode import ServiceT
@@ -36,6 +46,8 @@ LARGEST_MESSAGE = 16 << 20
 _FETCH_BYTES = 48 << 20
 _FETCH_WAIT_MS = 100
 """A partition that was held is not part of the fetch that waits at the broker, and comes in with the next one."""
+_COMMIT_AGAIN_S = 0.2
+_LOST = (UnknownMemberIdError, IllegalGenerationError, RebalanceInProgressError)
 _LOOK_AROUND_MS = 1_000
 """How often a fetch that finds nothing looks whether the group is still well. New records end it at once."""
 
@@ -47,10 +59,19 @@ class Fetched(NamedTuple):
     batches: Mapping[TopicPartition, list[ConsumerRecord]]
 
 
+class Seat(NamedTuple):
+    """Who this process is in its group, from one assignment of partitions to the next."""
+
+    generation: int
+    member: str
+
+
 class ConsumerThread(driver.AIOKafkaConsumerThread):
     """The Kafka client, in its thread."""
 
     consumer: "Consumer"
+    seat: Seat
+    """As of the last assignment."""
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -99,11 +120,37 @@ class ConsumerThread(driver.AIOKafkaConsumerThread):
         await asyncio.wait({getting})
         return {} if getting.cancelled() else getting.result()
 
+    async def commit_for(self, seat: Seat, partition: TP, offset: int) -> bool:
+        """Commits the next offset to read; False where the group no longer knows this process by that seat."""
+        return cast(bool, await self.call_thread(self._commit_for, seat, partition, offset))
+
+    async def _commit_for(self, seat: Seat, partition: TP, offset: int) -> bool:
+        kafka = self._ensure_consumer()
+        coordinator = kafka._coordinator  # noqa: SLF001 - see above
+        told = {TopicPartition(*partition): OffsetAndMetadata(offset, "")}
+        while True:
+            await coordinator.ensure_coordinator_known()
+            if Seat(coordinator.generation, coordinator.member_id) != seat:
+                return False
+            try:
+                # One request, made before anything is waited for: it names the seat that was looked at. The public way
+                # tries again by itself, and could then name another one, or none, which an empty group accepts.
+                await coordinator._do_commit_offsets(None, told)  # noqa: SLF001
+            except _LOST:
+                return False
+            except KafkaError as error:
+                if not error.retriable:
+                    raise
+                await asyncio.sleep(_COMMIT_AGAIN_S)
+            else:
+                return True
+
     async def on_partitions_revoked(self, revoked: set[TP]) -> None:
         self.wake()
         await super().on_partitions_revoked(revoked)
 
     async def on_partitions_assigned(self, assigned: set[TP], generation_id: int = 0) -> None:
+        self.seat = Seat(generation_id, self._ensure_consumer()._coordinator.member_id)  # noqa: SLF001
         self._sticky.on_generation_assignment(generation_id)  # who had a partition last is who keeps it
         await super().on_partitions_assigned(assigned, generation_id)
 
@@ -153,6 +200,19 @@ class Consumer(driver.Consumer):
         """No more records of the partition, save those that are on their way already."""
         self.flowing -= {partition}
 
+    @property
+    def seat(self) -> Seat:
+        """Who commits for the partitions that are assigned."""
+        return self._thread.seat
+
+    async def commit_for(self, seat: Seat, partition: TP, offset: int) -> bool:
+        """Commits the next offset to read, for a task that has no transaction to do so in.
+
+        False, and nothing is committed, where the partition is no longer this process's under that seat. Tries for as
+        long as the brokers do not answer. Raises KafkaError where they refuse.
+        """
+        return await self._thread.commit_for(seat, partition, offset)
+
     def stop_flow(self) -> None:
         super().stop_flow()
         self._thread.wake()
@@ -162,7 +222,7 @@ class Consumer(driver.Consumer):
         await super().on_partitions_revoked(revoked)
 
     async def commit(self, topics: Any = None, start_new_transaction: bool = True) -> bool:  # noqa: ANN401, ARG002
-        """Nothing: offsets are committed in the transactions of the tasks alone."""
+        """Nothing: offsets are committed by the tasks alone, in their transactions or by `commit_for`."""
         return False
 
     async def perform_seek(self) -> None:
@@ -222,7 +282,7 @@ def _message(partition: TopicPartition, records: list[ConsumerRecord], generatio
 def _out_of_range(offsets: Mapping[TopicPartition, int]) -> str:
     told = ", ".join(f"{partition.topic}[{partition.partition}]@{offset}" for partition, offset in offsets.items())
     return (
-        f"{told}: the topic does not hold the next record to read. Its retention deleted records that nobody rated, "
+        f"{told}: the topic does not hold the next record to read. Its retention deleted records that nobody had read, "
         "or the topic is another one, or the brokers lost its end. Nothing was skipped. Publish the records again if "
         "there is a copy of them; to go on without, move the group's offset with Kafka's own kafka-consumer-groups."
     )

@@ -58,9 +58,9 @@ def _read(file: Path) -> Migration:
 def apply(database: Database, migrations: Sequence[Migration]) -> list[str]:
     """Apply what is not recorded yet and return its names. Raises WrongSchema where the record does not fit."""
     database.execute(_RECORD)
-    recorded = database.query_arrow("SELECT number, name, checksum FROM migrations FINAL ORDER BY number").to_pylist()
-    check(recorded, migrations)
-    pending = migrations[len(recorded) :]
+    before = recorded(database)
+    check(before, migrations)
+    pending = migrations[len(before) :]
     for migration in pending:
         for statement in migration.statements:
             database.execute(statement)
@@ -70,6 +70,14 @@ def apply(database: Database, migrations: Sequence[Migration]) -> list[str]:
             {"number": migration.number, "name": migration.name, "checksum": migration.checksum},
         )
     return [migration.name for migration in pending]
+
+
+def recorded(database: Database) -> list[dict[str, object]]:
+    """What has been applied, in order: rows of number, name and checksum."""
+    rows: list[dict[str, object]] = database.query_arrow(
+        "SELECT number, name, checksum FROM migrations FINAL ORDER BY number"
+    ).to_pylist()
+    return rows
 
 
 def check(recorded: Sequence[Mapping[str, object]], migrations: Sequence[Migration]) -> None:

@@ -3,15 +3,19 @@
 import asyncio
 import signal
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
+from typing import NoReturn
 
 import pytest
-from aiokafka import AIOKafkaProducer
+from aiokafka import AIOKafkaProducer, ConsumerRecord
+from faust.types import TP
 from kafka import KafkaAdminClient, TopicPartition
 
+from agents.stream.app import Membership, app_of
 from agents.stream.hosting import HOLD_ABOVE
 from agents.stream.topics import group_of
+from agents.stream.transport import Seat
 from deploy.broker import Broker
 from tests.stream.recorded import Worker, Workshop, wait_until
 
@@ -166,6 +170,44 @@ def test_a_record_is_offered_as_soon_as_it_is_there(workshop: Open) -> None:
     wait_until(lambda: len(worker.offered()) == 100, worker.told)
     late = sorted(event["late_s"] for event in worker.events("offer"))
     assert late[len(late) // 2] < 0.02
+
+
+class _Kept:
+    """A task that does nothing."""
+
+    async def open(self) -> None:
+        pass
+
+    def offer(self, records: Sequence[ConsumerRecord], ack: Callable[[], None]) -> None:
+        pass
+
+    async def close(self) -> None:
+        pass
+
+
+def _fail(error: BaseException, place: str) -> NoReturn:
+    raise AssertionError(place) from error
+
+
+def test_only_the_seat_of_the_assignment_commits(workshop: Open, tmp_path: Path) -> None:
+    shop = workshop(1)
+    partition = TP(shop.topics.usage, 0)
+
+    async def run() -> list[bool]:
+        app = app_of(shop.connection, group_of(shop.prefix), Membership("one", tmp_path), _fail)
+        app.host(partition.topic, "kept", lambda _: _Kept())
+        starting = asyncio.create_task(app.start())
+        while partition not in app.flow().flowing:  # noqa: ASYNC110 - it is Faust that starts
+            await asyncio.sleep(0.02)
+        flow, seat = app.flow(), app.flow().seat
+        others = [Seat(seat.generation, "another"), Seat(seat.generation - 1, seat.member)]
+        told = [await flow.commit_for(one, partition, offset) for offset, one in enumerate([seat, *others], 5)]
+        await app.stop()
+        starting.cancel()
+        return told
+
+    assert asyncio.run(run()) == [True, False, False]
+    assert _committed(shop) == {0: 5}
 
 
 def _values(what: str, *workers: Worker) -> list[str]:

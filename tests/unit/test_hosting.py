@@ -7,7 +7,7 @@ from typing import NoReturn
 from aiokafka import ConsumerRecord
 from faust.types import TP
 
-from agents.stream.hosting import HOLD_ABOVE_BYTES, Hosting
+from agents.stream.hosting import HOLD_ABOVE_BYTES, Hold, Hosting
 
 PARTITION = TP("t", 0)
 
@@ -68,6 +68,26 @@ def test_few_records_of_many_bytes_hold_a_partition_until_half_is_committed() ->
         assert PARTITION not in flow.flowing
         task.waiting.pop(0)()
         assert PARTITION in flow.flowing
+        await hosting.close()
+
+    asyncio.run(run())
+
+
+def test_a_topic_may_hold_more_or_less() -> None:
+    async def run() -> None:
+        task, flow = KeepingTask(), RecordedFlow()
+        hosting = Hosting("t", lambda _: task, lambda: flow, fail, Hold(records=2, size=10))
+        hosting.assigned([PARTITION])
+        await flow.began.wait()
+        hosting.offer(0, [record(0, b""), record(1, b"")])
+        assert PARTITION in flow.flowing
+        hosting.offer(0, [record(2, b"")])
+        assert PARTITION not in flow.flowing
+        for ack in task.waiting:
+            ack()
+        assert PARTITION in flow.flowing
+        hosting.offer(0, [record(3, bytes(11))])
+        assert PARTITION not in flow.flowing
         await hosting.close()
 
     asyncio.run(run())
