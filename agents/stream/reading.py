@@ -57,13 +57,19 @@ async def group_offsets(connection: Connection, group: str, topic: str, partitio
         return {place.partition: await consumer.committed(place) or 0 for place in places}
 
 
-async def committed(connection: Connection, topic: str, until: Mapping[int, int]) -> AsyncGenerator[ConsumerRecord]:
-    """The committed messages before the offsets `until`, partition by partition, each in its order."""
+async def committed(
+    connection: Connection, topic: str, until: Mapping[int, int], since: Mapping[int, int] | None = None
+) -> AsyncGenerator[ConsumerRecord]:
+    """The committed messages from the offsets `since`, or from the first ones, to before the offsets `until`.
+
+    They come partition by partition, each in its order.
+    """
     async with reader(connection) as consumer:
         for partition, end in sorted(until.items()):
             place = TopicPartition(topic, partition)
             consumer.assign([place])
-            consumer.seek(place, (await consumer.beginning_offsets([place]))[place])
+            first: int = (await consumer.beginning_offsets([place]))[place]
+            consumer.seek(place, first if since is None else max(first, since[partition]))
             async with aclosing(_before(consumer, place, end)) as messages:
                 async for message in messages:
                     yield message
