@@ -7,7 +7,8 @@ PYTHONS := $(or $(PYTHON),python3.13 python3.12 python3.11 python3)
 PACKAGES := schemas pipeline sinks agents ratestream deploy
 PIP := $(VENV)/bin/python -m pip --quiet --disable-pip-version-check --no-input
 
-.PHONY: help demo stream-demo broker test test-long lint format accuracy bench bench-stream simulate chaos verify lock clean
+.PHONY: help demo stream-demo broker test test-long lint format accuracy bench bench-stream bench-sink bench-questions
+.PHONY: simulate chaos chaos-sink verify lock clean
 .DELETE_ON_ERROR:
 
 help: ## list what make can do
@@ -23,7 +24,7 @@ broker: $(READY) ## a Kafka for development, until Ctrl-C
 	@$(VENV)/bin/python -m deploy.broker run
 
 # Tests on Kafka wait more than they work, so they run beside the others.
-ON_KAFKA := tests/stream tests/chaos
+ON_KAFKA := tests/stream tests/chaos tests/chaos_sink
 
 test: lint ## every check: lint, format, types, tests (ARGS='-k tier' chooses tests)
 	@echo '== pytest'
@@ -54,11 +55,20 @@ bench: $(READY) ## measure how many records a second one core rates
 bench-stream: $(READY) ## measure the stream: records a second, delays, restore, closing (ARGS='--quick')
 	@$(VENV)/bin/python -m tests.bench.stream $(ARGS)
 
+bench-sink: $(READY) ## measure how many charges a second the sink stores (ARGS='--quick')
+	@$(VENV)/bin/python -m tests.bench.sink $(ARGS)
+
+bench-questions: $(READY) ## measure the reports over 20 million charges (ARGS='--charges 1000000' for fewer)
+	@$(VENV)/bin/python -m tests.bench.questions $(ARGS)
+
 simulate: $(READY) ## a million schedules of crashes of a partition's task, in one thread from one seed, for some hours
 	@$(VENV)/bin/python -m tests.simulation --schedules 1000000 $(ARGS)
 
 chaos: $(READY) ## kill workers and the broker under load, 500 times and more, and compare every charge (ARGS='--kills 30' for less)
 	@$(VENV)/bin/python -m tests.chaos $(or $(ARGS),--full)
+
+chaos-sink: $(READY) ## kill sinks 500 times and cut them off from ClickHouse, in half an hour
+	@$(VENV)/bin/python -m tests.chaos_sink $(or $(ARGS),--full)
 
 verify: $(READY) ## work out the bills of an export again, independently (ARGS='--tariffs PATH --accounts PATH --export DIR USAGE')
 	@$(VENV)/bin/python -m tests.oracle $(ARGS)

@@ -1,1 +1,1 @@
-"""What surrounds ratestream where it runs: its image, and a Kafka broker for tests and development."""
+"""What surrounds ratestream where it runs: its image, ClickHouse's users, and servers for tests and development."""

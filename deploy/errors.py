@@ -1,7 +1,9 @@
-"""Errors of the broker for tests and development.
+"""Errors of the servers for tests and development.
 
 BrokerError               a broker was asked for something that it cannot do, or failed
 └── NoBrokerError         none can be had here; the text says what to install
+ServerError               the same of a ClickHouse server
+└── NoServerError
 """
 
 
@@ -11,3 +13,11 @@ class BrokerError(Exception):
 
 class NoBrokerError(BrokerError):
     """No broker can be had in this way; the text says why, and what to do."""
+
+
+class ServerError(Exception):
+    """The ClickHouse server failed, or cannot do what it was asked for; the text says what it told."""
+
+
+class NoServerError(ServerError):
+    """No ClickHouse server can be had in this way; the text says why, and what to do."""

@@ -3,11 +3,11 @@
 Inside and outside it has the same ports, so that what it advertises holds for both, and after a restart too.
 """
 
-import socket
 import time
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
+from deploy.docker_socket import knock
 from deploy.errors import BrokerError, NoBrokerError
 from deploy.kafka_properties import Properties, kafka_version
 
@@ -17,9 +17,6 @@ if TYPE_CHECKING:
 START_TIMEOUT_S = 120
 SETTINGS = "/mnt/shared/config/server.properties"
 """Where the image looks for a whole file of settings."""
-
-DOCKER_SOCKET = "/var/run/docker.sock"
-"""Where Docker is when nothing says otherwise."""
 
 STARTED = b"Kafka Server started"
 _POLL_S = 0.1
@@ -81,11 +78,9 @@ def _container(image: str, settings: Properties) -> "DockerContainer":
     """The running container. Raises NoBrokerError."""
     from docker.errors import DockerException  # type: ignore[import-untyped] # and its types are not needed besides
     from testcontainers.core.container import DockerContainer
-    from testcontainers.core.docker_client import get_docker_host
 
     try:
-        if get_docker_host() is None:
-            _knock(DOCKER_SOCKET)
+        knock()
         container = DockerContainer(image)
         if (host := container.get_docker_client().host()) not in {"localhost", "127.0.0.1"}:
             raise NoBrokerError(f"its containers are at {host}, and Kafka advertises the loopback address.")
@@ -95,12 +90,3 @@ def _container(image: str, settings: Properties) -> "DockerContainer":
         return container.with_copy_into_container(text.encode(), SETTINGS).start()
     except (DockerException, OSError) as error:
         raise NoBrokerError(f"{error}. Install Docker and start it.") from error
-
-
-def _knock(path: str) -> None:
-    """Raises OSError unless somebody answers: Docker's own client would leave an open socket behind."""
-    with socket.socket(socket.AF_UNIX) as knocking:
-        try:
-            knocking.connect(path)
-        except OSError as error:
-            raise OSError(f"nobody answers at {path} ({error.strerror})") from error

@@ -4,19 +4,16 @@
 directory. Where nothing else is said, the broker advertises what it listens on. Both ways to run it read the text.
 """
 
-import random
 import re
-import socket
 import xml.etree.ElementTree as ET
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from deploy.ports import free_ports
+
 POM = Path(__file__).parent / "kafka" / "pom.xml"
 TEMPLATE = Path(__file__).parent / "kafka" / "server.properties"
-
-PORTS = range(20_000, 32_000)
-"""Below those that a system gives to outgoing connections: nobody takes the port while its broker restarts."""
 
 _PORT = re.compile(r"\{(\w+)_port\}")
 
@@ -69,22 +66,11 @@ def _template() -> dict[str, str]:
 
 def _fill(values: Mapping[str, str], data: str) -> dict[str, str]:
     names = {name for value in values.values() for name in _PORT.findall(value)}
-    ports = dict(zip(sorted(names), _free_ports(), strict=False))
+    ports = dict(zip(sorted(names), free_ports(), strict=False))
     return {
         name: _PORT.sub(lambda match: str(ports[match[1]]), value).replace("{data}", data)
         for name, value in values.items()
     }
-
-
-def _free_ports() -> Iterator[int]:
-    for port in random.SystemRandom().sample(PORTS, k=len(PORTS)):  # a seeded test must not choose another's ports
-        with socket.socket() as tried:
-            tried.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-            try:
-                tried.bind(("127.0.0.1", port))
-            except OSError:
-                continue
-        yield port
 
 
 def _name(listener: str) -> str:

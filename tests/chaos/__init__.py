@@ -15,6 +15,7 @@ code of its own (and of tests/oracle). Read in this order:
     topics       a run's topics: made, fed and read
     comparison   every difference, and the table of figures
     workers      the processes that are killed
+    nursery      processes that start in no time
     faults       what is done to them
     crash_points, refused_writes    faults that need a worker prepared for them
     run          one whole run: feed, hurt, mend, close, compare

@@ -20,6 +20,7 @@ from tests.chaos.expected import expected
 from tests.chaos.faults import Faults, Killable
 from tests.chaos.generation import Generator
 from tests.chaos.message import Message
+from tests.chaos.nursery import Nursery
 from tests.chaos.refused_writes import worker_that_may_not_write
 from tests.chaos.topics import Feeder, Topics
 from tests.chaos.workers import Workers, environment_of, ratestream
@@ -59,7 +60,8 @@ class Run:
             "RATESTREAM_SESSION_TIMEOUT_S": str(SESSION_S),
             "RATESTREAM_QUARANTINE_AFTER": "0",  # no source of a run is cut off, however bad
         }
-        self.workers = Workers(folder, self._environment)
+        self._nursery = Nursery("agents.stream.app", "agents.stream.wiring")
+        self.workers = Workers(folder, self._environment, spawn=self._nursery.spawn)
         self.figures: dict[str, int] = {}
         self._fed = 0
 
@@ -154,6 +156,7 @@ class Run:
     def close(self) -> None:
         """End what was started."""
         self.workers.kill_all()
+        self._nursery.close()
 
     def _close_periods(self) -> None:
         """By command, up to the last period; each partition's worker has then taken it."""

@@ -13,12 +13,39 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from time import monotonic, sleep
+from typing import Protocol
 
 ROOT = Path(__file__).parents[2]
 CRASH = "RATESTREAM_TEST_CRASH"
 
 Command = Callable[[Path], Sequence[str]]
 """The command line of a worker, given its data directory."""
+
+
+class Process(Protocol):
+    """What is killed: subprocess.Popen, or the like."""
+
+    def poll(self) -> int | None:
+        """The exit code, or minus the signal; None while it runs."""
+
+    def wait(self, timeout: float | None = None) -> int:
+        """The exit code once it has ended. Raises subprocess.TimeoutExpired."""
+
+    def send_signal(self, sig: int) -> None:
+        """Nothing where it has ended."""
+
+    def kill(self) -> None:
+        """As `kill -9` does."""
+
+
+Spawn = Callable[[Sequence[str], Mapping[str, str], Path], Process]
+"""Starts a command line in an environment, its output in a file."""
+
+
+def spawn(command: Sequence[str], environment: Mapping[str, str], log: Path) -> Process:
+    """As a process of its own."""
+    with log.open("wb") as out:
+        return subprocess.Popen(command, env=environment, cwd=ROOT, stdout=out, stderr=subprocess.STDOUT)
 
 
 def ratestream(*arguments: str | Path) -> list[str]:
@@ -44,7 +71,7 @@ class Worker:
     name: str
     data: Path
     log: Path
-    process: subprocess.Popen[bytes]
+    process: Process
 
     @property
     def is_alive(self) -> bool:
@@ -69,6 +96,7 @@ class Workers:
     folder: Path
     environment: Mapping[str, str]
     command: Command = worker_command
+    spawn: Spawn = spawn
     running: list[Worker] = field(default_factory=list)
     ended: Counter[int] = field(default_factory=Counter)
     started: int = 0
@@ -81,11 +109,7 @@ class Workers:
         name = f"{data.name}-{self.started}"
         log = self.folder / f"{name}.log"
         environment = {**self.environment, **({CRASH: crash} if crash else {})}
-        with log.open("wb") as out:
-            process = subprocess.Popen(
-                self.command(data), env=environment, cwd=ROOT, stdout=out, stderr=subprocess.STDOUT
-            )
-        worker = Worker(name, data, log, process)
+        worker = Worker(name, data, log, self.spawn(self.command(data), environment, log))
         self.running.append(worker)
         return worker
 

@@ -1,4 +1,4 @@
-"""One suite for every ClickHouse: the embedded engine always, a server where RATESTREAM_TEST_CLICKHOUSE names one.
+"""One suite for every ClickHouse: the embedded engine, and a server over HTTP (tests/conftest.py says which).
 
 The embedded engine takes one directory per process at a time, so the module holds it open once; each test has a
 database of its own.
@@ -17,6 +17,7 @@ import pyarrow as pa
 import pytest
 from msgspec.structs import replace
 
+from deploy.clickhouse import Server
 from schemas.instants import DAY_US
 from schemas.rejection import Reason
 from sinks import queries
@@ -30,14 +31,14 @@ from sinks.rejection_columns import rejections_table
 from sinks.statement_columns import statement_lines_table, statements_table, taxes_table
 from tests.contract.made_nouns import FIRST_US, MONTH_US, made_charge, made_interim, made_rejection, made_statement
 
-SERVER = "RATESTREAM_TEST_CLICKHOUSE"
 ROOT = Path(__file__).parents[2]
 
 
-@pytest.fixture(scope="module", params=["chdb", "server"] if SERVER in os.environ else ["chdb"])
+@pytest.fixture(scope="module", params=["chdb", "server"])
 def dsn(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     if request.param == "server":
-        yield os.environ[SERVER]
+        server: Server = request.getfixturevalue("clickhouse")
+        yield server.dsn
         return
     pytest.importorskip("chdb", reason="NOT RUN on chDB: pip install 'ratestream[embedded]'")
     address = f"chdb://{tmp_path_factory.mktemp('chdb')}/some data"
@@ -65,13 +66,6 @@ def made_database(dsn: str) -> Iterator[ClickHouse]:
         sink.migrate()
         yield sink
         sink.execute(f"DROP DATABASE {sink.database}")
-
-
-def test_a_server_was_tested_too() -> None:
-    if SERVER not in os.environ:
-        pytest.skip(
-            f"this suite was NOT RUN on a ClickHouse server: {SERVER} names none (http://user:password@host:8123)"
-        )
 
 
 def count(sink: ClickHouse, table_name: str) -> int:

@@ -21,6 +21,7 @@ from typer.core import TyperGroup
 from typer.exceptions import TyperException
 
 from agents import settings
+from deploy import clickhouse_container
 from deploy.kafka_properties import kafka_version
 from ratestream.cli import app
 
@@ -104,8 +105,8 @@ def test_a_wrong_compose_file_does_not(tmp_path: Path, right: str, wrong: str) -
 
 
 def test_it_has_all_of_the_stream() -> None:
-    assert list(SERVICES) == ["kafka", "clickhouse", "topics", "worker", "producer"]
-    assert list(OURS) == ["topics", "worker", "producer"]
+    assert list(SERVICES) == ["kafka", "clickhouse", "topics", "migrate", "worker", "sink", "producer"]
+    assert list(OURS) == ["topics", "migrate", "worker", "sink", "producer"]
 
 
 @pytest.mark.parametrize("name", OURS)
@@ -160,6 +161,7 @@ def test_images_are_pinned(name: str) -> None:
 
 def test_versions_are_those_of_the_project() -> None:
     assert SERVICES["kafka"]["image"] == f"apache/kafka:{kafka_version()}"
+    assert SERVICES["clickhouse"]["image"] == clickhouse_container.IMAGE
     assert {service["image"] for service in OURS.values()} == {f"ratestream:{VERSION}-worker"}
     bases = {stage.base for stage in STAGES.values() if stage.base not in STAGES}
     assert all(map(PINNED.fullmatch, bases)), bases
@@ -173,8 +175,12 @@ def test_no_other_machine_reaches_a_port(name: str) -> None:
 @pytest.mark.parametrize("name", SERVICES)
 def test_what_goes_on_running_is_asked_for_its_health(name: str) -> None:
     check = SERVICES[name].get("healthcheck", {})
-    if name in {"topics", "producer"}:
+    if name in {"topics", "migrate", "producer"}:
         assert check == {"disable": True}, "the worker's check, from their image, does not fit them"
+    elif name == "sink":
+        assert check["test"][:2] == ["CMD", "ratestream"]
+        assert "--check" in check["test"]
+        understand(check["test"][2:])
     elif name in OURS:
         assert not check
         assert "HEALTHCHECK" in dict(STAGES[OURS[name]["build"]["target"]].steps)
@@ -190,6 +196,14 @@ def test_what_is_waited_for_says_when_it_is_there() -> None:
             else:
                 assert wait["condition"] == "service_completed_successfully"
                 assert SERVICES[name]["restart"] == "no"
+
+
+def test_what_is_mounted_is_there_and_runs_without_parameters() -> None:
+    mounted = [volume for service in SERVICES.values() for volume in service.get("volumes", []) if volume[0] == "."]
+    assert mounted == ["./deploy/clickhouse:/docker-entrypoint-initdb.d:ro"], "which the image runs in their order"
+    files = sorted((ROOT / "deploy" / "clickhouse").glob("*.sql"))
+    assert [file.name[:3] for file in files] == ["01_", "02_", "03_"]
+    assert not [file for file in files if re.search(r"\{\w+:\w+\}", file.read_text(encoding="utf-8"))]
 
 
 def test_a_worker_can_be_scaled() -> None:

@@ -2,7 +2,8 @@
 
 import re
 
-from deploy.kafka_properties import PORTS, Properties, kafka_version
+from deploy.kafka_properties import Properties, kafka_version
+from deploy.ports import PORTS
 
 SASL = {
     "listeners": (
