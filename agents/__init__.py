@@ -13,6 +13,8 @@ local        usage files in, charges and statements out, on one machine
 offline      the same without a directory
 rerating     what is booked, compared with what the same usage costs now, and booked anew
 books        a directory and its ClickHouse, opened together
+reports      what `ratestream report` asks
+reporting    reports become questions of the sink
 answers      what people ask of a directory
 owner        the process that has the directory answers for it
 """

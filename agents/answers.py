@@ -13,6 +13,8 @@ from msgspec.structs import replace
 
 from agents.books import Books
 from agents.errors import NoAnswerError
+from agents.reporting import answer_report
+from agents.reports import Report
 from pipeline.calendar import days_between
 from pipeline.closing import close_next
 from pipeline.ledger import Ledger
@@ -87,6 +89,12 @@ class ExportTo(Struct, frozen=True, tag=True):
     kind: Format
 
 
+class ReportOf(Struct, frozen=True, tag=True):
+    """One of the reports: tables, and JSON where it says so."""
+
+    report: Report
+
+
 class Grounds(Struct, frozen=True):
     """What an explanation needs besides the charge and its tariff: the account's zone, and by the name of a time band
     (one named "" where there are none) for how many days its per-day bounds count.
@@ -99,7 +107,7 @@ class Grounds(Struct, frozen=True):
 LEAST_BEGINNING = 6
 """Digits of a charge id that may stand for all of it."""
 
-Question = StatementOf | BillOf | StatementHeads | ChargesOf | ChargeById | RejectedUsage | Sql | ExportTo
+Question = StatementOf | BillOf | StatementHeads | ChargesOf | ChargeById | RejectedUsage | Sql | ExportTo | ReportOf
 
 
 def answer(books: Books, question: Question) -> list[bytes]:  # noqa: PLR0911 - one return for each question
@@ -127,6 +135,8 @@ def answer(books: Books, question: Question) -> list[bytes]:  # noqa: PLR0911 - 
         case ExportTo():
             files = write_export(queries.export_reads(books.clickhouse), Path(question.folder), question.kind)
             return [f"{rows} {file}".encode() for file, rows in files.items()]
+        case ReportOf():
+            return answer_report(books.clickhouse, question.report)
         case _:
             assert_never(question)
 

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from agents import settings
-from ratestream import asking, publishing, repairing, simulating, topics, worker
+from ratestream import asking, proving, publishing, reconciling, repairing, report, simulating, sink, topics, worker
 from ratestream.failures import EXIT_CODES, Commands
 from ratestream.options import (
     ACCOUNTS,
@@ -215,9 +215,14 @@ rejected_app.command("show")(repairing.rejected_show)
 rejected_app.command("replay")(repairing.rejected_replay)
 rejected_app.command("release")(repairing.rejected_release)
 app.command()(worker.worker)
+app.command()(sink.sink)
+app.command()(sink.migrate)
+app.command()(reconciling.reconcile)
 app.command()(publishing.publish)
 app.command()(publishing.close)
 app.command()(simulating.simulate)
+app.command()(proving.prove)
+app.add_typer(report.report_app, name="report")
 
 
 @app.command()

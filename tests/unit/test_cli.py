@@ -96,7 +96,7 @@ def test_the_known_settings_and_those_of_tests_are_let_through() -> None:
 
 
 @pytest.mark.parametrize(
-    "dsn", ["me:secret@db", "chdb:///x", "http://", "http://me:secret@db:port", "tcp://secret@db:1"]
+    "dsn", ["me:secret@db", "chdb://x", "http://", "http://me:secret@db:port", "tcp://secret@db:1"]
 )
 def test_a_wrong_server_is_refused_without_its_password(dsn: str) -> None:
     with pytest.raises(SettingError) as caught:
