@@ -32,12 +32,14 @@ class Mix:
     corrections: float = 0.04
     reused_ids: float = 0.005
     misplaced: float = 0.002
+    crossing: float = 0.02
+    """Over the end of a billing period."""
     months: int = 4
     repeats_of_one: int = 1_000
     """How often one record of the run is sent."""
 
 
-PLAIN = Mix(0.05, 0, 0, 0, 0, 0, 0, 1, 0)
+PLAIN = Mix(0.05, 0, 0, 0, 0, 0, 0, 0, 1, 0)
 """Nothing but good records, and duplicates."""
 
 
@@ -53,7 +55,7 @@ def arrivals(customer: Customer, readings: int, mix: Mix, chance: Random) -> lis
     periods = list(_periods(customer, mix.months))
     found: list[Arrival] = []
     for number in range(readings):
-        reading = _reading(customer, chance.choice(periods), number, chance)
+        reading = _reading(customer, chance.choice(periods), number, mix, chance)
         at = reading.end + _delay(mix, chance)
         first = Arrival(at, reading)
         found += [first, *(_by(customer, later) for later in _following(first, mix, chance))]
@@ -83,8 +85,8 @@ def _periods(customer: Customer, months: int) -> Iterator[Span]:
         period = customer.period(period[1])
 
 
-def _reading(customer: Customer, period: Span, number: int, chance: Random) -> Reading:
-    start, end = _span(period, chance)
+def _reading(customer: Customer, period: Span, number: int, mix: Mix, chance: Random) -> Reading:
+    start, end = _span(period, mix, chance)
     decimals = chance.choice((0, 1, 3, 6))
     quantity = Decimal(chance.randrange(1, 12 * 10**decimals)).scaleb(-decimals)
     return Reading(
@@ -104,7 +106,7 @@ def _reading(customer: Customer, period: Span, number: int, chance: Random) -> R
     )
 
 
-def _span(period: Span, chance: Random) -> Span:
+def _span(period: Span, mix: Mix, chance: Random) -> Span:
     """At a random instant, or at the very begin or end of the period, or over its end, or without length."""
     start, end = period
     at = start + timedelta(seconds=chance.randrange((end - start - HOUR) // timedelta(seconds=1)))
@@ -115,7 +117,7 @@ def _span(period: Span, chance: Random) -> Span:
         return end - HOUR, end
     if kind < 0.04:
         return at, at
-    if kind < 0.06:
+    if kind < 0.04 + mix.crossing:
         around = (timedelta(microseconds=chance.randrange(1, 3_600_000_000)) for _ in range(2))
         return end - next(around), end + next(around)
     return at, at + timedelta(microseconds=chance.randrange(1, 3_600_000_000))

@@ -7,12 +7,14 @@ from types import TracebackType
 from typing import Self
 
 from kafka import KafkaAdminClient, KafkaConsumer, KafkaProducer, TopicPartition
+from kafka.errors import CommitFailedError
 from kafka.structs import OffsetAndMetadata
 
 from tests.chaos.topics import Topics
 from tests.chaos_sink.expected import Standing
 from tests.chaos_sink.generation import Sent
 
+_SESSION_S = 30
 TOPICS = ("charges", "statements", "usage-rejected", "usage", "accounts", "tariffs")
 
 
@@ -43,7 +45,11 @@ class Log:
         try:
             ends = self._ends()
             consumer.assign(list(ends))
-            consumer.commit({place: OffsetAndMetadata(end, "", -1) for place, end in ends.items()})
+            offsets = {place: OffsetAndMetadata(end, "", -1) for place, end in ends.items()}
+            until = monotonic() + _SESSION_S
+            while not _is_committed(consumer, offsets):
+                assert monotonic() < until, "the group still has members"
+                sleep(0.5)
         finally:
             consumer.close()
 
@@ -135,3 +141,12 @@ class Feeder:
                 return
             allowed -= 1
             yield message
+
+
+def _is_committed(consumer: KafkaConsumer, offsets: dict[TopicPartition, OffsetAndMetadata]) -> bool:
+    """Whether the group takes them: a sink that has ended is a member until its session ends."""
+    try:
+        consumer.commit(offsets)
+    except CommitFailedError:
+        return False
+    return True
